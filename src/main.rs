@@ -1,0 +1,3 @@
+//! The `mds` command.
+
+fn main() {}

@@ -1,0 +1,148 @@
+//! A release made ready for look-ups: by address to a node, by name to a document's bytes.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+
+use super::manifest::Manifest;
+use crate::types::{Digest, DocumentName, GroupLabel, NodeId, ReleaseId};
+
+/// A release in memory. Bodies are slices of mapped packs; nothing is copied.
+#[derive(Debug)]
+pub struct MappedRelease {
+    id: ReleaseId,
+    nodes: Vec<MappedNode>,
+    by_address: HashMap<IpAddr, Claim>,
+    documents: usize,
+}
+
+/// Which node an address stands for.
+#[derive(Debug, Clone, Copy)]
+enum Claim {
+    One(usize),
+    /// Two nodes have the address (the site allowed it), so it proves neither.
+    Several,
+}
+
+/// What an address says about who asks.
+#[derive(Debug)]
+pub enum Lookup<'a> {
+    /// Exactly one node has the address.
+    Node(&'a MappedNode),
+    /// More than one node has the address: it identifies none.
+    Ambiguous,
+    /// No node has it.
+    Unknown,
+}
+
+/// A node with its documents.
+#[derive(Debug)]
+pub struct MappedNode {
+    /// The node's id.
+    pub id: NodeId,
+    /// The node's groups, in order.
+    pub groups: Vec<GroupLabel>,
+    documents: Vec<(DocumentName, Document)>,
+}
+
+/// A document's bytes and their digest.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The digest of the body.
+    pub digest: Digest,
+    /// The bytes, usually a slice of a mapped pack.
+    pub body: Bytes,
+}
+
+/// A manifest names an object that no pack holds.
+#[derive(Debug, thiserror::Error)]
+#[error("no pack holds the {document} of node {node} (object {digest}); run `mds verify`")]
+pub struct MissingObject {
+    /// The node whose document it is.
+    pub node: NodeId,
+    /// The document.
+    pub document: DocumentName,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+impl MappedRelease {
+    /// Joins a manifest with the objects it names.
+    ///
+    /// # Errors
+    /// When `find` has no bytes for one of the digests.
+    pub fn new(
+        id: ReleaseId,
+        manifest: &Manifest,
+        find: impl Fn(&Digest) -> Option<Bytes>,
+    ) -> Result<Self, MissingObject> {
+        let mut nodes = Vec::with_capacity(manifest.nodes().len());
+        let mut by_address = HashMap::with_capacity(manifest.nodes().len());
+        for (index, entry) in manifest.nodes().iter().enumerate() {
+            let mut documents = Vec::with_capacity(entry.documents.len());
+            for (name, digest) in &entry.documents {
+                let body = find(digest).ok_or_else(|| MissingObject {
+                    node: entry.id.clone(),
+                    document: name.clone(),
+                    digest: *digest,
+                })?;
+                documents.push((name.clone(), Document { digest: *digest, body }));
+            }
+            for address in &entry.addresses {
+                by_address
+                    .entry(address.to_canonical())
+                    .and_modify(|claim| {
+                        if !matches!(claim, Claim::One(other) if *other == index) {
+                            *claim = Claim::Several;
+                        }
+                    })
+                    .or_insert(Claim::One(index));
+            }
+            nodes.push(MappedNode { id: entry.id.clone(), groups: entry.groups.clone(), documents });
+        }
+        Ok(Self { id, nodes, by_address, documents: manifest.document_count() })
+    }
+
+    /// The release's id.
+    #[must_use]
+    pub fn id(&self) -> ReleaseId {
+        self.id
+    }
+
+    /// How many nodes the release has.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many documents the release has.
+    #[must_use]
+    pub fn document_count(&self) -> usize {
+        self.documents
+    }
+
+    /// Finds the node that an address stands for. IPv4-mapped IPv6 addresses count as IPv4.
+    #[must_use]
+    pub fn find(&self, address: IpAddr) -> Lookup<'_> {
+        match self.by_address.get(&address.to_canonical()) {
+            Some(Claim::One(index)) => Lookup::Node(&self.nodes[*index]),
+            Some(Claim::Several) => Lookup::Ambiguous,
+            None => Lookup::Unknown,
+        }
+    }
+}
+
+impl MappedNode {
+    /// The document of that name, if the node has it.
+    #[must_use]
+    pub fn document(&self, name: &DocumentName) -> Option<&Document> {
+        self.documents.iter().find(|(candidate, _)| candidate == name).map(|(_, document)| document)
+    }
+
+    /// Whether the node is in the group, with or without a document for it.
+    #[must_use]
+    pub fn is_member(&self, group: &GroupLabel) -> bool {
+        self.groups.contains(group)
+    }
+}

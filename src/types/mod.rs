@@ -1,0 +1,47 @@
+//! The parsed words of the project: values are checked once, where they enter, and are never bare strings inside.
+
+mod digest;
+mod document_name;
+mod group_label;
+mod mac_address;
+mod node_id;
+mod problem;
+
+pub use digest::{Digest, ReleaseId};
+pub use document_name::DocumentName;
+pub use group_label::GroupLabel;
+pub use mac_address::MacAddress;
+pub use node_id::NodeId;
+pub use problem::{Place, Problem, Problems};
+
+/// A text from outside that is not what it should be, with a sentence that says why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidText(pub String);
+
+/// Implements the text conversions that every parsed word shares, on top of its `parse(&str)` function.
+macro_rules! text_conversions {
+    ($word:ty) => {
+        impl std::str::FromStr for $word {
+            type Err = $crate::types::InvalidText;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                <$word>::parse(text)
+            }
+        }
+
+        impl serde::Serialize for $word {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $word {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                <$word>::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use text_conversions;
