@@ -1,1 +1,17 @@
-//! To come.
+//! Settings: what a site says in `mds.toml`, and how flags, environment, file and defaults become one value.
+//!
+//! Precedence is flag over environment over file over default. Unknown keys are refused, values are checked when they
+//! are read, and each serving value knows where it came from, so that a message can say what to change.
+
+mod file;
+mod network;
+mod serve;
+mod sourced;
+
+pub use file::{
+    ClusterSettings, Delivery, Duplicate, FILE_NAME, GroupSettings, InventorySettings, NetworkConfigSettings,
+    NetworkConfigVersion, RenderSettings, SiteSettings, VendorDataSettings, base_url_fault, parse_settings,
+};
+pub use network::{AddressMethod, Network, Route};
+pub use serve::{ServeFile, ServeFlags, ServeSettings};
+pub use sourced::{Source, Sourced};

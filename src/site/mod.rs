@@ -1,1 +1,56 @@
-//! To come.
+//! A site: the folder or Git revision of settings, groups, nodes and templates that people edit.
+//!
+//! Reading is the same for both: a [`SiteReader`] lists and reads files by their path in the site, and [`Site::read`]
+//! turns them into the model, reporting every problem it finds. Only regular files count; symbolic links are refused,
+//! so that a pull request cannot make a build read what lies outside the site.
+
+mod folder;
+mod git;
+mod group;
+mod model;
+mod node;
+mod remote;
+
+pub use folder::FolderReader;
+pub use git::GitReader;
+pub use group::{Group, RenderMode};
+pub use model::{Site, SiteFile, SiteOrigin};
+pub use node::NodeOverride;
+pub use remote::{Repository, RepositoryError};
+
+use crate::types::{Problem, Problems};
+
+/// Reads files of a site by their path relative to its top, with `/` between components.
+pub trait SiteReader {
+    /// The bytes of a file, or `None` when there is no such file.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read, or is not a regular file.
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Problem>;
+
+    /// The paths of all files below a folder, sorted. Hidden files and editors' backups (`*~`) are left out. A folder
+    /// that does not exist has no files.
+    ///
+    /// # Errors
+    /// When a folder cannot be read, or something in it is neither a file nor a folder.
+    fn list(&self, folder: &str) -> Result<Vec<String>, Problems>;
+
+    /// Where the files come from.
+    fn origin(&self) -> SiteOrigin;
+}
+
+/// Whether a file or folder of this name is passed over: hidden, or an editor's backup.
+fn is_ignored(name: &str) -> bool {
+    name.starts_with('.') || name.ends_with('~') || (name.starts_with('#') && name.ends_with('#'))
+}
+
+/// The problem with a symbolic link in a site.
+fn link_problem(path: &str) -> Problem {
+    Problem::at(crate::types::Place::file(path), "symbolic links are not followed in a site")
+        .with_hint("put the file itself there, or share text through templates/")
+}
+
+/// The problem with something that is neither a file nor a folder.
+fn odd_file_problem(path: &str) -> Problem {
+    Problem::at(crate::types::Place::file(path), "only regular files and folders may be in a site")
+}

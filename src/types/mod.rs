@@ -6,6 +6,7 @@ mod group_label;
 mod mac_address;
 mod node_id;
 mod problem;
+mod suggestion;
 
 pub use digest::{Digest, ReleaseId};
 pub use document_name::DocumentName;
@@ -13,6 +14,7 @@ pub use group_label::GroupLabel;
 pub use mac_address::MacAddress;
 pub use node_id::NodeId;
 pub use problem::{Place, Problem, Problems};
+pub use suggestion::{did_you_mean, nearest};
 
 /// A text from outside that is not what it should be, with a sentence that says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,308 @@
+//! `mds.toml`: the settings of a site.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::network::Network;
+use super::serve::ServeFile;
+use crate::types::{GroupLabel, Place, Problem, Problems, did_you_mean};
+
+/// The name of the settings file at the top of a site.
+pub const FILE_NAME: &str = "mds.toml";
+
+/// Everything `mds.toml` may say. A table that is left out has the defaults of its type.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SiteSettings {
+    /// `[cluster]`
+    pub cluster: ClusterSettings,
+    /// `[inventory]`
+    pub inventory: InventorySettings,
+    /// `[networks.<label>]`
+    pub networks: BTreeMap<String, Network>,
+    /// `[network_config]`
+    pub network_config: NetworkConfigSettings,
+    /// `[groups]`
+    pub groups: GroupSettings,
+    /// `[vendor_data]`
+    pub vendor_data: VendorDataSettings,
+    /// `[render]`
+    pub render: RenderSettings,
+    /// `[serve]`
+    pub serve: ServeFile,
+}
+
+/// `[cluster]`: what all nodes share; the original's ClusterDefaults.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClusterSettings {
+    /// The cluster's name, `cluster-name` in meta-data.
+    pub name: String,
+    /// What generated hostnames begin with; the first two characters of `name` when empty.
+    pub short_name: String,
+    /// Digits of the NID in generated hostnames, 1 to 10.
+    pub nid_length: u8,
+    /// `cloud_provider` in meta-data.
+    pub cloud_provider: String,
+    /// `region` in meta-data.
+    pub region: String,
+    /// `availability_zone` in meta-data.
+    pub availability_zone: String,
+    /// Where nodes reach this server: an absolute http or https URL, without which no group can be included.
+    pub base_url: Option<String>,
+    /// SSH public keys for every node.
+    pub public_keys: Vec<String>,
+}
+
+impl Default for ClusterSettings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            short_name: String::new(),
+            nid_length: 4,
+            cloud_provider: "OpenCHAMI".to_owned(),
+            region: String::new(),
+            availability_zone: String::new(),
+            base_url: None,
+            public_keys: Vec::new(),
+        }
+    }
+}
+
+/// `[inventory]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InventorySettings {
+    /// The inventory file, relative to the site.
+    pub file: String,
+    /// The label of the network nodes boot from.
+    pub boot_network: String,
+    /// What two nodes may share without the build being refused.
+    pub allow_duplicate: BTreeSet<Duplicate>,
+}
+
+impl Default for InventorySettings {
+    fn default() -> Self {
+        Self { file: "inventory.json".to_owned(), boot_network: "HMN".to_owned(), allow_duplicate: BTreeSet::new() }
+    }
+}
+
+/// Something that should belong to one node only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Duplicate {
+    /// An IP address. An address that several nodes share identifies none of them.
+    Address,
+    /// A MAC address.
+    Mac,
+    /// A hostname.
+    Hostname,
+    /// A NID.
+    Nid,
+}
+
+/// `[network_config]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkConfigSettings {
+    /// The version of network-config to write.
+    pub version: NetworkConfigVersion,
+}
+
+/// A version of cloud-init's network configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u8")]
+pub enum NetworkConfigVersion {
+    /// Version 1, as the original service wrote it.
+    One,
+    /// Version 2, netplan's shape.
+    #[default]
+    Two,
+}
+
+impl TryFrom<u8> for NetworkConfigVersion {
+    type Error = String;
+
+    fn try_from(version: u8) -> Result<Self, String> {
+        match version {
+            1 => Ok(Self::One),
+            2 => Ok(Self::Two),
+            other => Err(format!("network-config has no version {other}; 1 or 2 is expected")),
+        }
+    }
+}
+
+/// `[groups]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupSettings {
+    /// The groups that apply first, in this order; all others follow by label. Later groups win on the node.
+    pub order: Vec<GroupLabel>,
+}
+
+/// `[vendor_data]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VendorDataSettings {
+    /// How the groups' documents reach the node.
+    pub delivery: Delivery,
+}
+
+/// How the groups' documents reach the node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// vendor-data is an `#include` with one URL per group.
+    #[default]
+    Include,
+    /// vendor-data is a MIME multipart that carries every group's document.
+    Inline,
+}
+
+/// `[render]`: bounds for one document.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RenderSettings {
+    /// Largest document in bytes.
+    pub max_document_bytes: usize,
+    /// Longest time for one document in seconds.
+    pub max_seconds: u64,
+}
+
+impl Default for RenderSettings {
+    fn default() -> Self {
+        Self { max_document_bytes: 1 << 20, max_seconds: 5 }
+    }
+}
+
+impl RenderSettings {
+    /// Longest time for one document.
+    #[must_use]
+    pub const fn time_limit(&self) -> Duration {
+        Duration::from_secs(self.max_seconds)
+    }
+}
+
+/// Reads a settings file. `name` is how messages call it.
+///
+/// # Errors
+/// When it is not TOML, has a key or value that is not known (with place and the nearest right name), or values that
+/// do not fit together.
+pub fn parse_settings(name: &str, text: &str) -> Result<SiteSettings, Problems> {
+    let mut settings: SiteSettings = toml::from_str(text).map_err(|error| problem(name, text, &error))?;
+    if settings.cluster.nid_length == 0 {
+        settings.cluster.nid_length = ClusterSettings::default().nid_length;
+    }
+    let problems: Vec<Problem> =
+        faults(&settings).into_iter().map(|fault| Problem::at(Place::file(name), fault)).collect();
+    if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }
+}
+
+fn problem(name: &str, text: &str, error: &toml::de::Error) -> Problem {
+    let place = match error.span() {
+        Some(span) => Place::of_offset(name, text, span.start),
+        None => Place::file(name),
+    };
+    let message = error.message().trim_end().replace('\n', "; ");
+    let hint = did_you_mean(&message);
+    Problem { place: Some(place), message, hint }
+}
+
+fn faults(settings: &SiteSettings) -> Vec<String> {
+    let mut faults = Vec::new();
+    if settings.cluster.nid_length > 10 {
+        faults.push("[cluster] nid_length is more than 10, and a NID has at most 10 digits".to_owned());
+    }
+    if let Some(url) = &settings.cluster.base_url {
+        faults.extend(base_url_fault(url).map(|fault| format!("[cluster] base_url {fault}")));
+    }
+    for key in &settings.cluster.public_keys {
+        if key.contains('\n') || key.trim().is_empty() {
+            faults.push("[cluster] public_keys has an entry that is not one line with one key".to_owned());
+        }
+    }
+    if settings.render.max_seconds == 0 || settings.render.max_document_bytes == 0 {
+        faults.push("[render] max_seconds and max_document_bytes must be at least 1".to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    for label in &settings.groups.order {
+        if !seen.insert(label) {
+            faults.push(format!("[groups] order names `{label}` twice"));
+        }
+    }
+    for (label, network) in &settings.networks {
+        faults.extend(network.faults(label));
+    }
+    faults
+}
+
+/// Says what is wrong with an URL that nodes are to be sent to, if anything is.
+///
+/// cloud-init does not resolve relative URLs, and a query or fragment would end up in the middle of the joined URL.
+#[must_use]
+pub fn base_url_fault(text: &str) -> Option<String> {
+    let expected = "an absolute URL such as `http://10.252.0.1:8080` is expected";
+    match Url::parse(text) {
+        Err(error) => Some(format!("`{text}` is not an URL ({error}); {expected}")),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") || !url.has_host() => {
+            Some(format!("`{text}` is not an http or https URL; {expected}"))
+        }
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+            Some(format!("`{text}` has a query or fragment, to which no path can be added; {expected}"))
+        }
+        Ok(_) if text.chars().any(char::is_whitespace) => Some(format!("`{text}` has white space in it; {expected}")),
+        Ok(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        parse_settings("mds.toml", text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
+        let text = message("[cluster]\nname = \"demo\"\nshortname = \"tc\"\n");
+        assert!(text.starts_with("mds.toml:3:1: "), "{text}");
+        assert!(text.contains("did you mean `short_name`?"), "{text}");
+        assert!(message("[clutser]\n").contains("did you mean `cluster`?"));
+    }
+
+    #[test]
+    fn broken_toml_is_reported_with_its_place() {
+        assert!(message("[cluster]\nname = \n").starts_with("mds.toml:2:"));
+        assert!(message("[vendor_data]\ndelivery = \"inlin\"").contains("did you mean `inline`?"));
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_all_reported() {
+        let text = message(
+            "[cluster]\nbase_url = \"/relative\"\nnid_length = 11\n[networks.HMN]\nprefixes = [\"10.0.0.0/8\"]\ngateway = \"11.0.0.1\"\n",
+        );
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    #[test]
+    fn an_empty_file_has_the_defaults() {
+        let settings = parse_settings("mds.toml", "").unwrap();
+        assert_eq!(settings, SiteSettings::default());
+        assert_eq!(settings.network_config.version, NetworkConfigVersion::Two);
+        assert_eq!(settings.vendor_data.delivery, Delivery::Include);
+    }
+
+    #[test]
+    fn base_urls_that_nodes_could_not_use_are_refused() {
+        for url in ["", "10.0.0.1:8080", "ftp://host/", "http://", "http://h/?a=b", "http://h/#x", "http://h/a b"] {
+            assert!(base_url_fault(url).is_some(), "{url:?} must be refused");
+        }
+        for url in ["http://10.252.0.1:8080", "https://head/metadata-service/", "http://[fd00::1]:8080/x"] {
+            assert_eq!(base_url_fault(url), None);
+        }
+    }
+}
