@@ -1,1 +1,54 @@
-//! To come.
+//! Rendering: from a site and an inventory to the finished documents of every node.
+//!
+//! [`Plan`] decides what each node is ([`NodeFacts`]) and which templates take part; [`NodeRenderer`] makes one node's
+//! documents; [`render_all`] does so for all nodes on every core, in the order of their ids. Equal inputs give equal
+//! bytes: maps keep a fixed order, and templates see no clock, no random numbers and no file outside the site.
+
+mod bounds;
+mod context;
+mod engine;
+mod facts;
+mod functions;
+mod network_config;
+mod node;
+mod parallel;
+mod plan;
+mod value;
+mod vendor_data;
+mod yaml;
+
+pub use context::NODE_NAMES;
+pub use facts::{GroupOrder, NodeFacts};
+pub use node::{NodeRenderer, RenderedNode};
+pub use parallel::{Stopped, render_all};
+pub use plan::Plan;
+
+use crate::types::{NodeId, Problem};
+
+/// A problem that stopped a document, with every node it hits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderProblem {
+    /// What is wrong, and where.
+    pub problem: Problem,
+    /// The nodes whose document it stops, in the order of their ids. Empty when it stops all rendering.
+    pub nodes: Vec<NodeId>,
+}
+
+#[cfg(test)]
+pub(crate) mod fixture {
+    //! Sites made of texts, for the tests of this room and those after it.
+
+    use crate::site::{FolderReader, Site};
+
+    /// Reads a site of these files; `mds.toml` may be left out.
+    pub(crate) fn site(files: &[(&str, &str)]) -> Site {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mds.toml"), "").unwrap();
+        for (path, text) in files {
+            let full = folder.path().join(path);
+            std::fs::create_dir_all(full.parent().unwrap()).unwrap();
+            std::fs::write(full, text).unwrap();
+        }
+        Site::read(&FolderReader::new(folder.path()).unwrap()).unwrap()
+    }
+}

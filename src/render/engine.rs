@@ -1,0 +1,351 @@
+//! Tera, set up for a site: its templates, the built-in ones, and errors turned into problems with places.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tera::{Context, Error, ErrorKind, ReportError, Tera};
+
+use super::bounds::{Bound, BoundedWriter, start_deadline};
+use super::functions::{self, LATE};
+use crate::settings::RenderSettings;
+use crate::types::{Place, Problem, nearest};
+
+/// The built-in templates of the four fixed documents, by their path in a site, where a file of that path overrides
+/// them.
+const BUILT_IN: [(&str, &str); 4] = [
+    (META_DATA, include_str!("../../templates/meta-data")),
+    (USER_DATA, include_str!("../../templates/user-data")),
+    (VENDOR_DATA, include_str!("../../templates/vendor-data")),
+    (NETWORK_CONFIG, include_str!("../../templates/network-config")),
+];
+
+/// The template of meta-data.
+pub(super) const META_DATA: &str = "templates/meta-data";
+/// The template of user-data, for nodes that have no file of their own and no default.
+pub(super) const USER_DATA: &str = "templates/user-data";
+/// The template of vendor-data.
+pub(super) const VENDOR_DATA: &str = "templates/vendor-data";
+/// The template of network-config.
+pub(super) const NETWORK_CONFIG: &str = "templates/network-config";
+
+/// The texts of all templates that take part, by path in the site.
+#[derive(Clone, Debug)]
+pub(super) struct TemplateSet {
+    texts: BTreeMap<String, String>,
+    files: Arc<BTreeMap<String, Vec<u8>>>,
+}
+
+impl TemplateSet {
+    /// Gathers the built-in templates, everything in `templates/`, the given entries, and whatever these include. Other
+    /// files of the site, such as shell scripts, never meet Tera's parser: `{{ file(path=…) }}` passes them on as they
+    /// are.
+    pub(super) fn new(files: Arc<BTreeMap<String, Vec<u8>>>, entries: impl IntoIterator<Item = String>) -> Self {
+        let mut texts: BTreeMap<String, String> =
+            BUILT_IN.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
+        let shared = files.keys().filter(|path| path.starts_with("templates/")).cloned();
+        let mut waiting: Vec<String> = shared.chain(entries).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(path) = waiting.pop() {
+            let text = files.get(&path).and_then(|bytes| std::str::from_utf8(bytes).ok());
+            if let Some(text) = text
+                && seen.insert(path.clone())
+            {
+                waiting.extend(included_paths(text).map(str::to_owned));
+                texts.insert(path, text.to_owned());
+            }
+        }
+        Self { texts, files }
+    }
+
+    /// Whether the site has its own file for a built-in template.
+    pub(super) fn is_overridden(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
+    /// A Tera of one's own with all templates: one per thread, since a shared one does not scale.
+    ///
+    /// # Errors
+    /// Every template that does not parse, with line and column; if all do, what is wrong between them.
+    pub(super) fn engine(&self) -> Result<Engine, Vec<Problem>> {
+        let mut tera = self.empty();
+        match tera.add_raw_templates(&self.texts) {
+            Ok(()) => Ok(Engine { tera }),
+            Err(error) => {
+                let broken: Vec<Problem> = self.texts.iter().filter_map(|one| self.syntax_problem(one)).collect();
+                Err(if broken.is_empty() { problems_of_reports(&error.to_string()) } else { broken })
+            }
+        }
+    }
+
+    fn empty(&self) -> Tera {
+        let mut tera = Tera::new();
+        tera.autoescape_on(Vec::<&'static str>::new());
+        functions::register(&mut tera, &self.files);
+        tera
+    }
+
+    fn syntax_problem(&self, (path, text): (&String, &String)) -> Option<Problem> {
+        let error = self.empty().add_raw_template(path, text).err()?;
+        matches!(error.kind(), ErrorKind::SyntaxError(_)).then(|| problem_of(&error, path))
+    }
+}
+
+/// The paths in `{% include "…" %}` and `{% extends "…" %}` tags. Includes of something that is not there are left to
+/// Tera to report.
+fn included_paths(text: &str) -> impl Iterator<Item = &str> {
+    text.split("{%").skip(1).flat_map(|tag| {
+        let tag = tag.split("%}").next().unwrap_or_default().trim_start_matches('-').trim_start();
+        let is_reference = tag.starts_with("include") || tag.starts_with("extends");
+        let quoted = tag.split(['"', '\'', '`']).skip(1).step_by(2);
+        quoted.take(if is_reference { usize::MAX } else { 0 })
+    })
+}
+
+/// A Tera with all templates of a site.
+#[derive(Debug)]
+pub(super) struct Engine {
+    tera: Tera,
+}
+
+impl Engine {
+    /// What every document sees.
+    pub(super) fn global_context(&mut self) -> &mut Context {
+        self.tera.global_context()
+    }
+
+    /// Renders one template within the bounds.
+    ///
+    /// # Errors
+    /// What the template did wrong, with line and column, or which bound it met.
+    pub(super) fn render(&self, path: &str, context: &Context, bounds: &RenderSettings) -> Result<Vec<u8>, Problem> {
+        start_deadline(bounds.time_limit());
+        let mut writer = BoundedWriter::new(bounds.max_document_bytes);
+        let rendered = self.tera.render_to(path, context, &mut writer);
+        match (writer.met(), rendered) {
+            (Some(Bound::Size), _) => Err(too_large(path, bounds)),
+            (Some(Bound::Time), _) => Err(too_slow(path, bounds)),
+            (None, Ok(())) => Ok(writer.into_bytes()),
+            (None, Err(error)) if is_lateness(&error) => Err(too_slow(path, bounds)),
+            (None, Err(error)) => Err(problem_of(&error, path)),
+        }
+    }
+}
+
+fn too_large(path: &str, bounds: &RenderSettings) -> Problem {
+    let message = format!("the document grows past {} bytes", bounds.max_document_bytes);
+    Problem::at(Place::file(path), message).with_hint("the bound is [render] max_document_bytes in mds.toml")
+}
+
+/// The problem of a template that takes too long.
+pub(super) fn too_slow(path: &str, bounds: &RenderSettings) -> Problem {
+    let message = format!("the document takes more than {} seconds", bounds.max_seconds);
+    Problem::at(Place::file(path), message).with_hint("the bound is [render] max_seconds in mds.toml")
+}
+
+fn report(error: &Error) -> Option<&ReportError> {
+    match error.kind() {
+        ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => Some(report),
+        _ => None,
+    }
+}
+
+fn is_lateness(error: &Error) -> bool {
+    report(error).map_or_else(|| error.to_string(), |report| report.message().to_owned()).contains(LATE)
+}
+
+fn problem_of(error: &Error, path: &str) -> Problem {
+    let Some(report) = report(error) else {
+        return Problem::at(Place::file(path), first_line(&error.to_string()));
+    };
+    let span = report.span();
+    // Tera counts columns from 0.
+    let place = Place::at(report.filename(), span.start_line, span.start_col + 1);
+    let (message, hint) = plain_message(report.message());
+    Problem { place: Some(place), message, hint }
+}
+
+/// Tera gathers what is wrong between templates (unknown filters, functions, includes) in one text of reports, each
+/// of which begins with `error: MESSAGE` and a line ` --> FILE:LINE:COLUMN`.
+fn problems_of_reports(text: &str) -> Vec<Problem> {
+    let problem = |report: &str| {
+        let mut lines = report.lines();
+        let first = lines.next().unwrap_or_default();
+        let (message, hint) = plain_message(first.strip_prefix("error: ").unwrap_or(first));
+        let place = lines.next().and_then(|line| line.trim_start().strip_prefix("--> ")).and_then(place_of);
+        Problem { place: Some(place.unwrap_or_else(|| Place::file("templates"))), message, hint }
+    };
+    text.split("\n\n").filter(|report| !report.starts_with("note: ")).map(problem).collect()
+}
+
+fn place_of(text: &str) -> Option<Place> {
+    let mut parts = text.rsplitn(3, ':');
+    let column = parts.next()?.parse().ok()?;
+    let line = parts.next()?.parse().ok()?;
+    Some(Place::at(parts.next()?, line, column))
+}
+
+/// Tera lists every name that exists; what helps is the nearest one.
+fn plain_message(message: &str) -> (String, Option<String>) {
+    let message = first_line(message);
+    let (said, listed) = ["Available variables: ", "Available fields: "]
+        .iter()
+        .find_map(|label| message.split_once(label))
+        .unwrap_or((message.as_str(), ""));
+    let said = said.trim_end().trim_end_matches('.').to_owned();
+    let unknown = said.split('`').nth(1).unwrap_or_default();
+    let word = unknown.rsplit('.').next().unwrap_or_default();
+    let hint = if said.starts_with("Unknown filter") {
+        nearest(word, FILTERS).map(|candidate| format!("did you mean `{candidate}`?"))
+    } else if said.starts_with("Unknown template") {
+        Some("templates are included by their path from the top of the site".to_owned())
+    } else if said.starts_with("Found `:`") {
+        Some("arguments of filters stand in brackets, as in `default(value=\"x\")`".to_owned())
+    } else {
+        nearest(word, listed.split(", ")).map(|candidate| format!("did you mean `{candidate}`?"))
+    };
+    (said, hint)
+}
+
+/// The filters that templates have, for suggestions.
+const FILTERS: [&str; 35] = [
+    "abs",
+    "base64",
+    "capitalize",
+    "default",
+    "escape",
+    "first",
+    "float",
+    "get",
+    "group_by",
+    "indent",
+    "int",
+    "join",
+    "json",
+    "keys",
+    "last",
+    "length",
+    "lower",
+    "nth",
+    "pairs",
+    "replace",
+    "reverse",
+    "round",
+    "safe",
+    "sort",
+    "split",
+    "str",
+    "title",
+    "trim",
+    "trim_end",
+    "trim_start",
+    "truncate",
+    "unique",
+    "upper",
+    "values",
+    "yaml",
+];
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(files: &[(&str, &str)]) -> TemplateSet {
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
+        TemplateSet::new(Arc::new(files), ["groups/a/cloud-config.yaml".to_owned()])
+    }
+
+    fn render(text: &str) -> Result<String, Problem> {
+        let files = [
+            ("groups/a/cloud-config.yaml", text),
+            ("groups/a/script.sh", "#!/bin/bash\necho ${#list[@]} {{ not a template\n"),
+            ("groups/a/piece.txt", "piece of {{ hostname }}"),
+        ];
+        let engine = set(&files).engine().map_err(|problems| problems[0].clone())?;
+        let mut context = Context::new();
+        context.insert("hostname", "tc1000");
+        context.insert("node", &serde_json::json!({"nid": 1, "flags": [true, null]}));
+        let bounds = RenderSettings { max_document_bytes: 10_000, max_seconds: 1 };
+        let bytes = engine.render("groups/a/cloud-config.yaml", &context, &bounds)?;
+        Ok(String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn an_undefined_name_is_reported_with_its_place_and_the_nearest_name() {
+        let problem = render("#cloud-config\nhostname: {{ hostnam }}\n").unwrap_err();
+        assert_eq!(problem.place, Some(Place::at("groups/a/cloud-config.yaml", 2, 14)), "{problem}");
+        assert!(problem.message.contains("hostnam"), "{problem}");
+        assert_eq!(problem.hint.as_deref(), Some("did you mean `hostname`?"), "{problem}");
+    }
+
+    #[test]
+    fn a_broken_tag_is_reported_with_its_place() {
+        let problem = render("a\n  {{ hostname | }}\n").unwrap_err();
+        let place = problem.place.clone().unwrap();
+        assert_eq!((place.file.as_str(), place.line), ("groups/a/cloud-config.yaml", 2), "{problem}");
+    }
+
+    #[test]
+    fn an_unknown_filter_is_reported_with_its_place() {
+        let problem = render("a\n{{ hostname | uper }}\n").unwrap_err();
+        assert_eq!(problem.place, Some(Place::at("groups/a/cloud-config.yaml", 2, 15)), "{problem}");
+        assert_eq!(problem.hint.as_deref(), Some("did you mean `upper`?"), "{problem}");
+    }
+
+    #[test]
+    fn the_originals_filter_arguments_get_a_hint() {
+        let problem = render("a\n{{ hostname | default:\"x\" }}\n").unwrap_err();
+        assert!(problem.to_string().contains("default(value="), "{problem}");
+    }
+
+    #[test]
+    fn a_script_is_passed_on_as_it_is_and_a_piece_is_rendered() {
+        assert!(render("{{ file(path=\"groups/a/script.sh\") }}").unwrap().contains("${#list[@]} {{ not"));
+        assert_eq!(render("{% include \"groups/a/piece.txt\" %}").unwrap(), "piece of tc1000");
+        let problem = render("{{ file(path=\"groups/a/scrip.sh\") }}").unwrap_err();
+        assert!(problem.to_string().contains("did you mean `groups/a/script.sh`?"), "{problem}");
+    }
+
+    #[test]
+    fn a_file_outside_the_site_cannot_be_read() {
+        for path in ["/etc/passwd", "../../etc/passwd", "groups/a/../../../etc/passwd"] {
+            let problem = render(&format!("{{{{ file(path=\"{path}\") }}}}")).unwrap_err();
+            assert!(problem.message.contains("the site has no file"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_missing_include_names_the_template() {
+        let problem = render("x\n{% include \"nowhere\" %}").unwrap_err();
+        assert!(problem.to_string().contains("nowhere"), "{problem}");
+    }
+
+    #[test]
+    fn filters_write_yaml_json_and_base64() {
+        assert_eq!(
+            render("a:\n  {{ node | yaml(indent=2) }}").unwrap(),
+            "a:\n  flags:\n    - true\n    - null\n  nid: 1"
+        );
+        assert_eq!(render("{{ node | json }}").unwrap(), r#"{"flags":[true,null],"nid":1}"#);
+        assert_eq!(render("{{ hostname | base64 }}").unwrap(), "dGMxMDAw");
+    }
+
+    #[test]
+    fn a_template_cannot_grow_without_bound() {
+        let problem = render("{% for i in range(end=100000) %}xxxxxxxxxx{% endfor %}").unwrap_err();
+        assert!(problem.message.contains("grows past 10000 bytes"), "{problem}");
+    }
+
+    #[test]
+    fn a_template_cannot_burn_time_in_nested_loops() {
+        let problem = render(
+            "{% for i in range(end=90000) %}{% for j in range(end=90000) %}{% for k in range(end=90000) %}{% endfor %}{% endfor %}{% endfor %}",
+        )
+        .unwrap_err();
+        assert!(problem.message.contains("takes more than 1 seconds"), "{problem}");
+        assert_eq!(problem.place, Some(Place::file("groups/a/cloud-config.yaml")));
+    }
+}

@@ -1,0 +1,208 @@
+//! Rendering all nodes on every core, in order, under a watchdog.
+//!
+//! Workers are plain threads that may be left behind: a template that loops without ever calling anything cannot be
+//! interrupted, only abandoned. So nothing here waits for a worker that has gone silent.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::RenderProblem;
+use super::engine::too_slow;
+use super::node::RenderedNode;
+use super::plan::Plan;
+use crate::types::{NodeId, Place, Problem};
+
+/// Nodes a worker takes at once: enough to make handing over cheap, few enough to keep memory small.
+const CHUNK: usize = 128;
+/// Finished chunks that may wait for the writer.
+const WAITING_CHUNKS: usize = 8;
+/// How often the watchdog looks at the workers.
+const LOOK: Duration = Duration::from_millis(100);
+/// What a document may take beyond its own limit before its worker is given up.
+const GRACE: Duration = Duration::from_secs(1);
+/// Stack of a worker in bytes: templates nest deeper in debug builds than the default allows.
+const STACK: usize = 16 << 20;
+
+/// Why rendering did not give every node its documents.
+#[derive(Debug)]
+pub enum Stopped<E> {
+    /// Documents have problems.
+    Problems(Vec<RenderProblem>),
+    /// The receiver of the documents failed.
+    Sink(E),
+}
+
+/// What one worker is doing, for the watchdog.
+type Activity = Arc<Mutex<Doing>>;
+
+/// Since when a worker renders which template for the node at which position.
+type Doing = Option<(Instant, Arc<str>, usize)>;
+
+/// One finished chunk: its position, and a result for each of its nodes.
+type Chunk = (usize, Vec<(usize, Result<RenderedNode, Vec<Problem>>)>);
+
+/// Renders every node of the plan and hands the documents to `sink` in the order of the nodes' ids.
+///
+/// # Errors
+/// All problems of all nodes, each once with the nodes it hits; after the first problem nothing more goes to the sink.
+/// Or what the sink said.
+pub fn render_all<E>(plan: &Arc<Plan>, sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>) -> Result<(), Stopped<E>> {
+    let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let (sender, receiver) = sync_channel(WAITING_CHUNKS);
+    let shared = Arc::new(Shared { next: AtomicUsize::new(0), abandoned: AtomicBool::new(false) });
+    let mut activities = Vec::new();
+    for _ in 0..threads.min(plan.facts().len().div_ceil(CHUNK)) {
+        let activity: Activity = Arc::default();
+        let (plan, shared, sender) = (Arc::clone(plan), Arc::clone(&shared), sender.clone());
+        activities.push(Arc::clone(&activity));
+        let worker = move || work(&plan, &shared, &activity, &sender);
+        let started = thread::Builder::new().name("render".to_owned()).stack_size(STACK).spawn(worker);
+        if let Err(error) = started {
+            let problem = Problem::new(format!("a thread for rendering cannot be started: {error}"));
+            return Err(Stopped::Problems(vec![RenderProblem { problem, nodes: Vec::new() }]));
+        }
+    }
+    drop(sender);
+    let mut collector = Collector { plan, sink, problems: Grouped::default(), next: 0, early: BTreeMap::new() };
+    let result = collector.run(&receiver, &activities);
+    shared.abandoned.store(true, Ordering::Relaxed);
+    result?;
+    let problems = collector.problems.into_list();
+    if problems.is_empty() { Ok(()) } else { Err(Stopped::Problems(problems)) }
+}
+
+struct Shared {
+    next: AtomicUsize,
+    abandoned: AtomicBool,
+}
+
+fn work(plan: &Plan, shared: &Shared, activity: &Activity, sender: &SyncSender<Chunk>) {
+    let Ok(renderer) = plan.renderer() else { return };
+    let count = plan.facts().len();
+    loop {
+        let chunk = shared.next.fetch_add(1, Ordering::Relaxed);
+        let nodes = (chunk * CHUNK).min(count)..((chunk + 1) * CHUNK).min(count);
+        if nodes.is_empty() {
+            return;
+        }
+        let mut results = Vec::with_capacity(nodes.len());
+        for index in nodes {
+            if shared.abandoned.load(Ordering::Relaxed) {
+                return;
+            }
+            let mut watch = |path: &Arc<str>| drop(set(activity, Some((Instant::now(), Arc::clone(path), index))));
+            let rendered = catch_unwind(AssertUnwindSafe(|| renderer.render_watched(index, &mut watch)));
+            let path = set(activity, None).map_or_else(String::new, |(_, path, _)| path.to_string());
+            results.push((index, rendered.unwrap_or_else(|_| Err(vec![broken_down(path)]))));
+        }
+        if sender.send((chunk, results)).is_err() {
+            return;
+        }
+    }
+}
+
+fn broken_down(path: String) -> Problem {
+    Problem::at(Place::file(path), "the template engine broke down on this template")
+        .with_hint("simplify the template; this is a fault of mds or its template engine, please report it")
+}
+
+fn set(activity: &Activity, doing: Doing) -> Doing {
+    std::mem::replace(&mut *activity.lock().unwrap_or_else(PoisonError::into_inner), doing)
+}
+
+struct Collector<'a, E> {
+    plan: &'a Plan,
+    sink: &'a mut dyn FnMut(RenderedNode) -> Result<(), E>,
+    problems: Grouped,
+    next: usize,
+    early: BTreeMap<usize, Vec<(usize, Result<RenderedNode, Vec<Problem>>)>>,
+}
+
+impl<E> Collector<'_, E> {
+    fn run(&mut self, receiver: &Receiver<Chunk>, activities: &[Activity]) -> Result<(), Stopped<E>> {
+        let mut last_look = Instant::now();
+        loop {
+            match receiver.recv_timeout(LOOK) {
+                Ok((chunk, results)) => drop(self.early.insert(chunk, results)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.finish(),
+            }
+            while let Some(results) = self.early.remove(&self.next) {
+                self.next += 1;
+                for (index, result) in results {
+                    self.take(index, result)?;
+                }
+            }
+            if last_look.elapsed() >= LOOK {
+                last_look = Instant::now();
+                self.look_at(activities)?;
+            }
+        }
+    }
+
+    fn take(&mut self, index: usize, result: Result<RenderedNode, Vec<Problem>>) -> Result<(), Stopped<E>> {
+        match result {
+            Ok(node) if self.problems.is_empty() => (self.sink)(node).map_err(Stopped::Sink),
+            Ok(_) => Ok(()),
+            Err(problems) => {
+                let id = self.plan.facts()[index].id();
+                problems.into_iter().for_each(|problem| self.problems.add(problem, id));
+                Ok(())
+            }
+        }
+    }
+
+    /// A worker that neither finishes its document nor meets its own deadline ends the build.
+    fn look_at(&mut self, activities: &[Activity]) -> Result<(), Stopped<E>> {
+        let bounds = &self.plan.settings.render;
+        for activity in activities {
+            let doing = activity.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some((since, path, index)) = doing
+                && since.elapsed() > bounds.time_limit() + GRACE
+            {
+                self.problems.add(too_slow(&path, bounds), self.plan.facts()[index].id());
+                return Err(Stopped::Problems(std::mem::take(&mut self.problems).into_list()));
+            }
+        }
+        Ok(())
+    }
+
+    /// All workers have ended; chunks that never came belong to workers that could not start.
+    fn finish(&self) -> Result<(), Stopped<E>> {
+        if self.next == self.plan.facts().len().div_ceil(CHUNK) {
+            return Ok(());
+        }
+        let problem = Problem::new("the threads that render ended before their work was done");
+        Err(Stopped::Problems(vec![RenderProblem { problem, nodes: Vec::new() }]))
+    }
+}
+
+/// Problems in the order in which they first came up, each once.
+#[derive(Default)]
+struct Grouped {
+    list: Vec<RenderProblem>,
+    positions: BTreeMap<String, usize>,
+}
+
+impl Grouped {
+    fn add(&mut self, problem: Problem, node: &NodeId) {
+        let position = *self.positions.entry(problem.to_string()).or_insert_with(|| {
+            self.list.push(RenderProblem { problem, nodes: Vec::new() });
+            self.list.len() - 1
+        });
+        self.list[position].nodes.push(node.clone());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    fn into_list(self) -> Vec<RenderProblem> {
+        self.list
+    }
+}

@@ -1,0 +1,210 @@
+//! The plan of a build: every node decided, every template found, before anything is rendered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::RenderProblem;
+use super::context::{GroupValues, fill_global, group_values};
+use super::engine::{Engine, META_DATA, NETWORK_CONFIG, TemplateSet, USER_DATA, VENDOR_DATA};
+use super::facts::{GroupOrder, NodeFacts};
+use super::node::NodeRenderer;
+use crate::inventory::{Inventory, Selector};
+use crate::settings::SiteSettings;
+use crate::site::{Group, RenderMode, Site, SiteFile};
+use crate::types::{Digest, GroupLabel, NodeId, Place, Problem};
+
+/// The first line of a template that cloud-init renders itself. Case and blanks at the end do not matter to it.
+const CLIENT_TEMPLATE_HEADER: &str = "## template: jinja";
+
+/// How a document comes about.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// The text as it is: the client renders it, or there is nothing to render.
+    Verbatim { digest: Digest, body: Bytes },
+    /// A template, by its path.
+    Template(Arc<str>),
+}
+
+/// Everything that rendering needs, shared by all threads.
+#[derive(Debug)]
+pub struct Plan {
+    facts: Vec<NodeFacts>,
+    pub(super) settings: SiteSettings,
+    pub(super) templates: TemplateSet,
+    pub(super) group_values: BTreeMap<GroupLabel, GroupValues>,
+    pub(super) group_sources: BTreeMap<GroupLabel, Source>,
+    user_data: BTreeMap<String, Source>,
+}
+
+impl Plan {
+    /// Decides about every node and reads every template.
+    ///
+    /// # Errors
+    /// Templates that do not parse, and settings of groups that contradict their templates, with the nodes they hit.
+    pub fn new(site: &Site, inventory: &Inventory) -> Result<Self, Vec<RenderProblem>> {
+        let order = GroupOrder::new(&site.settings.groups.order);
+        let facts: Vec<NodeFacts> = inventory.nodes().iter().map(|node| NodeFacts::new(site, &order, node)).collect();
+        let mut problems = Vec::new();
+        let mut group_sources = BTreeMap::new();
+        for group in site.groups.values() {
+            match group_source(group) {
+                Ok(source) => drop(source.map(|source| group_sources.insert(group.label.clone(), source))),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let user_data: BTreeMap<String, Source> =
+            site.user_data.iter().map(|(name, file)| (name.clone(), source_of(file, RenderMode::Auto))).collect();
+        let entries = group_sources.values().chain(user_data.values()).filter_map(|source| match source {
+            Source::Template(path) => Some(path.to_string()),
+            Source::Verbatim { .. } => None,
+        });
+        let templates = TemplateSet::new(Arc::new(site.files.clone()), entries);
+        let plan = Self {
+            facts,
+            settings: site.settings.clone(),
+            templates,
+            group_values: group_values(&site.groups),
+            group_sources,
+            user_data,
+        };
+        problems.extend(plan.engine().err().unwrap_or_default());
+        if problems.is_empty() {
+            Ok(plan)
+        } else {
+            Err(problems.into_iter().map(|problem| plan.with_group_members(problem)).collect())
+        }
+    }
+
+    /// The nodes, decided, in the order of their ids.
+    #[must_use]
+    pub fn facts(&self) -> &[NodeFacts] {
+        &self.facts
+    }
+
+    /// A renderer for one thread.
+    ///
+    /// # Errors
+    /// When the templates do not parse, which [`Plan::new`] has ruled out.
+    pub fn renderer(&self) -> Result<NodeRenderer<'_>, Vec<RenderProblem>> {
+        let engine = self.engine().map_err(|problems| {
+            problems.into_iter().map(|problem| RenderProblem { problem, nodes: Vec::new() }).collect::<Vec<_>>()
+        })?;
+        Ok(NodeRenderer::new(self, engine))
+    }
+
+    /// The node that a person's text names best, or those among which it cannot decide.
+    ///
+    /// # Errors
+    /// A sentence, when no node or several fit.
+    pub fn select(&self, selector: &Selector) -> Result<&NodeFacts, String> {
+        let ranked = self.facts.iter().filter_map(|facts| {
+            let addresses: Vec<_> = facts.node.addresses().collect();
+            let macs: Vec<_> = facts.node.interfaces.iter().map(|interface| interface.mac).collect();
+            let rank = selector.rank(facts.id().as_str(), &facts.hostname, facts.node.nid, &addresses, &macs)?;
+            Some((rank, facts))
+        });
+        best_match(ranked, selector, |facts| facts.id())
+    }
+
+    fn engine(&self) -> Result<Engine, Vec<Problem>> {
+        let mut engine = self.templates.engine()?;
+        fill_global(engine.global_context(), &self.settings.cluster);
+        Ok(engine)
+    }
+
+    /// The user-data of a node: by its id, by one of its MAC addresses, the default, the built-in one.
+    pub(super) fn user_data_source(&self, facts: &NodeFacts) -> Source {
+        let by_mac =
+            || facts.node.interfaces.iter().find_map(|interface| self.user_data.get(&interface.mac.with_dashes()));
+        let own = self.user_data.get(facts.id().as_str()).or_else(by_mac);
+        own.or_else(|| self.user_data.get("default")).cloned().unwrap_or_else(|| Source::Template(USER_DATA.into()))
+    }
+
+    /// The names of user-data files that no node of the inventory uses.
+    #[must_use]
+    pub fn unused_user_data(&self) -> Vec<String> {
+        let used = |name: &str| {
+            name == "default"
+                || self.facts.iter().any(|facts| {
+                    facts.id().as_str() == name
+                        || facts.node.interfaces.iter().any(|interface| interface.mac.with_dashes() == name)
+                })
+        };
+        self.user_data.keys().filter(|name| !used(name)).cloned().collect()
+    }
+
+    pub(super) fn built_in(path: &'static str) -> Source {
+        debug_assert!([META_DATA, VENDOR_DATA, NETWORK_CONFIG].contains(&path));
+        Source::Template(path.into())
+    }
+
+    fn with_group_members(&self, problem: Problem) -> RenderProblem {
+        let file = problem.place.as_ref().map(|place| place.file.clone()).unwrap_or_default();
+        let label = file.strip_prefix("groups/").and_then(|rest| rest.split('/').next());
+        let member = |facts: &&NodeFacts| facts.groups.iter().any(|group| Some(group.as_str()) == label);
+        let nodes = self.facts.iter().filter(member).map(|facts| facts.id().clone()).collect();
+        RenderProblem { problem, nodes }
+    }
+}
+
+/// Picks the candidates of the best rank; one of them must be the only one.
+pub(crate) fn best_match<'a, T>(
+    ranked: impl Iterator<Item = (u8, &'a T)>,
+    selector: &Selector,
+    id: impl Fn(&T) -> &NodeId,
+) -> Result<&'a T, String> {
+    let mut best: Vec<&T> = Vec::new();
+    let mut best_rank = u8::MAX;
+    for (rank, candidate) in ranked {
+        if rank < best_rank {
+            best.clear();
+            best_rank = rank;
+        }
+        if rank == best_rank {
+            best.push(candidate);
+        }
+    }
+    match best.as_slice() {
+        [only] => Ok(only),
+        [] => Err(format!("no node has the id, hostname, NID, IP or MAC address `{}`", selector.text())),
+        several => {
+            let ids: Vec<String> = several.iter().take(5).map(|candidate| id(candidate).to_string()).collect();
+            Err(format!("`{}` names {} nodes, among them {}", selector.text(), several.len(), ids.join(", ")))
+        }
+    }
+}
+
+fn group_source(group: &Group) -> Result<Option<Source>, Problem> {
+    let Some(template) = &group.template else { return Ok(None) };
+    if group.render == RenderMode::Server && is_for_the_client(&template.text) {
+        let message = format!(
+            "the first line leaves this template to the client, and group.yaml says render: server ({})",
+            group.label
+        );
+        return Err(Problem::at(Place::at(template.path.clone(), 1, 1), message)
+            .with_hint("remove the line `## template: jinja`, or say render: auto"));
+    }
+    Ok(Some(source_of(template, group.render)))
+}
+
+fn source_of(file: &SiteFile, mode: RenderMode) -> Source {
+    let has_tags = ["{{", "{%", "{#"].iter().any(|tag| file.text.contains(tag));
+    let rendered = match mode {
+        RenderMode::Client => false,
+        RenderMode::Server => true,
+        RenderMode::Auto => has_tags && !is_for_the_client(&file.text),
+    };
+    if rendered {
+        Source::Template(file.path.as_str().into())
+    } else {
+        let body = Bytes::from(file.text.clone());
+        Source::Verbatim { digest: Digest::of(&body), body }
+    }
+}
+
+fn is_for_the_client(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default();
+    first.trim_end().to_ascii_lowercase().starts_with(CLIENT_TEMPLATE_HEADER)
+}
