@@ -44,7 +44,10 @@ type Activity = Arc<Mutex<Doing>>;
 type Doing = Option<(Instant, Arc<str>, usize)>;
 
 /// One finished chunk: its position, and a result for each of its nodes.
-type Chunk = (usize, Vec<(usize, Result<RenderedNode, Vec<Problem>>)>);
+type Chunk = (usize, Results);
+
+/// The nodes of a chunk by position, each with its documents or what is wrong with them.
+type Results = Vec<(usize, Result<RenderedNode, Vec<Problem>>)>;
 
 /// Renders every node of the plan and hands the documents to `sink` in the order of the nodes' ids.
 ///
@@ -120,7 +123,7 @@ struct Collector<'a, E> {
     sink: &'a mut dyn FnMut(RenderedNode) -> Result<(), E>,
     problems: Grouped,
     next: usize,
-    early: BTreeMap<usize, Vec<(usize, Result<RenderedNode, Vec<Problem>>)>>,
+    early: BTreeMap<usize, Results>,
 }
 
 impl<E> Collector<'_, E> {
