@@ -1,0 +1,278 @@
+//! Where a release came from: `release.json`. It lies beside the manifest and is no part of the release's id.
+
+use std::fmt;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::error::StoreError;
+use crate::types::{Digest, ReleaseId};
+
+/// The version of the record that this build writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
+/// What whoever builds a release knows about where it came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The site.
+    pub site: SiteSource,
+    /// The digest of the normalised inventory.
+    pub inventory: Digest,
+    /// The version of mds that built it.
+    pub mds_version: String,
+    /// When it was built. The store never looks at a clock.
+    #[serde(with = "rfc3339")]
+    pub time: Timestamp,
+    /// What the checks found.
+    #[serde(default)]
+    pub findings: FindingsSummary,
+}
+
+/// Where a site was read from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SiteSource {
+    /// A repository.
+    Repository {
+        /// Its address.
+        repository: RepositoryUrl,
+        /// The branch, tag or commit that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<String>,
+        /// The commit that was read.
+        commit: String,
+        /// The folder of the site in the repository, when it is not the whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subfolder: Option<String>,
+    },
+    /// A folder.
+    Folder {
+        /// The folder, as the user named it.
+        folder: String,
+        /// The commit the folder stood at, when it is a clean checkout.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<String>,
+    },
+}
+
+impl fmt::Display for SiteSource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (place, commit) = match self {
+            Self::Repository { repository, commit, .. } => (repository.as_str(), Some(commit)),
+            Self::Folder { folder, commit } => (folder.as_str(), commit.as_ref()),
+        };
+        formatter.write_str(place)?;
+        match commit {
+            Some(commit) => write!(formatter, " at {}", commit.get(..12).unwrap_or(commit)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How many findings the checks had, by severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingsSummary {
+    /// Findings that forbid publishing unless forced.
+    pub errors: usize,
+    /// Findings that should be looked at.
+    pub warnings: usize,
+    /// Findings that are good to know.
+    pub notes: usize,
+}
+
+/// The address of a repository without user names, passwords and tokens: it can be shown and stored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RepositoryUrl(String);
+
+impl RepositoryUrl {
+    /// Takes an address as the user gave it and drops what may be secret: over HTTP everything before the `@` and the
+    /// query (tokens hide in both), else the password. The login name of `ssh://git@host/…` and `git@host:…` stays.
+    #[must_use]
+    pub fn without_credentials(text: &str) -> Self {
+        let Some((scheme, rest)) = text.split_once("://") else { return Self(without_query(text).to_owned()) };
+        let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        // A password may hold an unescaped slash; then the host's end is not where it seems, and the `@` lies beyond.
+        let authority = &rest[..authority_end];
+        let port_is_number =
+            authority.rsplit_once(':').is_none_or(|(_, port)| port.ends_with(']') || port.parse::<u16>().is_ok());
+        let at = if authority.contains('@') || port_is_number { authority.rfind('@') } else { rest.rfind('@') };
+        let Some(at) = at else { return Self(without_query(text).to_owned()) };
+        let user = rest[..at].split(':').next().filter(|_| !scheme.to_ascii_lowercase().starts_with("http"));
+        let host = without_query(&rest[at + 1..]);
+        Self(match user.filter(|user| !user.is_empty()) {
+            Some(user) => format!("{scheme}://{user}@{host}"),
+            None => format!("{scheme}://{host}"),
+        })
+    }
+
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn without_query(text: &str) -> &str {
+    text.split(['?', '#']).next().unwrap_or(text)
+}
+
+impl fmt::Display for RepositoryUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Serialize for RepositoryUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RepositoryUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self::without_credentials(&text))
+    }
+}
+
+/// What `release.json` says: the provenance, and what the store adds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRecord {
+    format: u32,
+    /// The release the record belongs to.
+    pub release: ReleaseId,
+    /// Where the release came from.
+    #[serde(flatten)]
+    pub provenance: Provenance,
+    /// How many nodes the release has.
+    pub nodes: usize,
+    /// How many documents the nodes have in all.
+    pub documents: usize,
+}
+
+/// A record with the digest of itself, so that an altered one is noticed.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    #[serde(flatten)]
+    record: ReleaseRecord,
+    seal: Digest,
+}
+
+impl ReleaseRecord {
+    pub(super) fn new(release: ReleaseId, provenance: Provenance, nodes: usize, documents: usize) -> Self {
+        Self { format: FORMAT, release, provenance, nodes, documents }
+    }
+
+    pub(super) fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, StoreError> {
+        let json = |source| StoreError::Json { path: path.to_owned(), source };
+        let seal = Digest::of(&serde_json::to_vec(self).map_err(json)?);
+        let mut bytes = serde_json::to_vec_pretty(&Sealed { record: self.clone(), seal }).map_err(json)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Reads a record; a seal that does not fit is not minded here, only by [`ReleaseRecord::check`].
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let sealed: Sealed = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let format = sealed.record.format;
+        if format > FORMAT {
+            return Err(format!("it has format {format}, and this mds knows formats up to {FORMAT}"));
+        }
+        Ok(sealed.record)
+    }
+
+    /// Checks that the bytes are exactly what was written for that release.
+    pub(super) fn check(bytes: &[u8], release: ReleaseId, nodes: usize, documents: usize) -> Result<(), String> {
+        let record = Self::from_bytes(bytes)?;
+        let written = record.to_bytes(Path::new("release.json")).map_err(|error| error.to_string())?;
+        if written != bytes {
+            return Err("its bytes were altered".to_owned());
+        }
+        if (record.release, record.nodes, record.documents) != (release, nodes, documents) {
+            return Err("it belongs to another release".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Timestamps as RFC 3339 text.
+pub(super) mod rfc3339 {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(time)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_in_addresses_of_repositories_are_dropped() {
+        for (given, kept) in [
+            ("https://host/site.git", "https://host/site.git"),
+            ("https://user:password@host/site.git", "https://host/site.git"),
+            ("https://token@host:8443/a/b", "https://host:8443/a/b"),
+            ("https://user:pass@word@host/a", "https://host/a"),
+            ("https://user:pa/ss@host/a", "https://host/a"),
+            ("https://host/a?private_token=secret", "https://host/a"),
+            ("https://host:8443/@scope/a", "https://host:8443/@scope/a"),
+            ("https://[fd00::1]/@scope/a", "https://[fd00::1]/@scope/a"),
+            ("HTTPS://user:password@host/", "HTTPS://host/"),
+            ("ssh://git:password@host/a", "ssh://git@host/a"),
+            ("ssh://git@host:22/a", "ssh://git@host:22/a"),
+            ("git@host:a/b.git", "git@host:a/b.git"),
+            ("/srv/site.git", "/srv/site.git"),
+            ("file:///srv/site.git", "file:///srv/site.git"),
+        ] {
+            assert_eq!(RepositoryUrl::without_credentials(given).as_str(), kept, "{given}");
+        }
+    }
+
+    fn record() -> ReleaseRecord {
+        let site = SiteSource::Repository {
+            repository: RepositoryUrl::without_credentials("https://me:secret@host/site"),
+            revision: Some("main".to_owned()),
+            commit: "c0ffee".repeat(6),
+            subfolder: None,
+        };
+        let provenance = Provenance {
+            site,
+            inventory: Digest::of(b"inventory"),
+            mds_version: "0.1.0".to_owned(),
+            time: "2026-01-02T03:04:05Z".parse().unwrap(),
+            findings: FindingsSummary { errors: 0, warnings: 2, notes: 3 },
+        };
+        ReleaseRecord::new(ReleaseId(Digest::of(b"manifest")), provenance, 4, 20)
+    }
+
+    #[test]
+    fn a_record_survives_the_round_trip_and_notices_any_flipped_byte() {
+        let record = record();
+        let bytes = record.to_bytes(Path::new("release.json")).unwrap();
+        assert_eq!(ReleaseRecord::from_bytes(&bytes).unwrap(), record);
+        assert!(!String::from_utf8_lossy(&bytes).contains("secret"));
+        ReleaseRecord::check(&bytes, record.release, 4, 20).unwrap();
+        assert!(ReleaseRecord::check(&bytes, record.release, 5, 20).is_err());
+        for position in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[position] ^= 1;
+            assert!(ReleaseRecord::check(&flipped, record.release, 4, 20).is_err(), "byte {position}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_told_from_a_repository() {
+        let folder = SiteSource::Folder { folder: "site".to_owned(), commit: None };
+        let text = serde_json::to_string(&folder).unwrap();
+        assert_eq!(text, r#"{"folder":"site"}"#);
+        assert_eq!(serde_json::from_str::<SiteSource>(&text).unwrap(), folder);
+        assert_eq!(record().provenance.site.to_string(), "https://host/site at c0ffeec0ffee");
+    }
+}
