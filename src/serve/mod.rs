@@ -1,1 +1,37 @@
-//! To come.
+//! Serving: the published release, to nodes that are known by the address they ask from.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `identity` | who asks: the peer address, or what a trusted proxy says |
+//! | `route` | request paths: prefixes, document names, nothing else |
+//! | `respond` | the pure answer function: state, identity and request in, response out; no socket, no clock |
+//! | `refusal` | every answer that is not the document: its status and its sentence, in one place |
+//! | `conditional` | `If-None-Match` |
+//! | `health` | what `/health` says |
+//! | `state` | the release being served and what is wrong, swapped as one |
+//!
+//! What decides the answers is what cloud-init punishes. A client before 25.1 treats every status outside 2xx alike: it
+//! asks eleven times, one second apart, and then gives up: for meta-data and user-data the node then has no datasource,
+//! for an included group its whole init stage is lost. So a document that does not exist is an empty 200, and 404 is
+//! kept for those who are not a node, or ask for a group that is not theirs. From 25.1 on, 503 means "wait for
+//! `Retry-After`, then ask again, for ever", which is right for a server that has nothing to serve yet.
+//!
+//! The layers that keep a node from being served as another, in the order in which a request meets them:
+//! 1. the address is the socket's; a header counts only when the socket's peer is a listed proxy ([`identify`]);
+//! 2. a request path is compared with fixed names and parsed group labels, and never reaches the file system;
+//! 3. an address that two nodes have identifies neither;
+//! 4. a node gets the documents of its own manifest line, and a group's only as a member;
+//! 5. answers say `Cache-Control: private`, so that a cache on the way does not hand them to the next node.
+
+mod conditional;
+mod health;
+mod identity;
+mod refusal;
+mod respond;
+mod route;
+mod state;
+
+pub use identity::{Identity, IdentityError, IdentitySource, TrustedProxies, identify};
+pub use respond::{Request, Response, respond};
+pub use route::{Prefixes, Route};
+pub use state::{Degradation, Shared, State};

@@ -1,0 +1,122 @@
+//! Every answer that is not the document asked for: its status and its sentence. No other module chooses a status for
+//! a refusal, and no sentence says anything of a node other than the one that asks.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+use super::identity::IdentityError;
+use crate::types::{DocumentName, GroupLabel, NodeId};
+
+/// The methods this server has, as they stand in `Allow`.
+pub(super) const ALLOWED_METHODS: &str = "GET, HEAD";
+
+/// Why a request does not get the document it asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refusal<'a> {
+    /// Not GET or HEAD.
+    Method,
+    /// No such path.
+    UnknownPath,
+    /// Nothing has been published, or nothing that can be loaded.
+    NoRelease(Option<IpAddr>),
+    /// The proxy did not say who asks.
+    Identity(IdentityError),
+    /// No node has the address.
+    UnknownAddress(IpAddr),
+    /// Several nodes have the address.
+    AmbiguousAddress(IpAddr),
+    /// The node is not in the group.
+    NotAMember(&'a NodeId, &'a GroupLabel),
+    /// The node lacks a document that every node has.
+    Missing(&'a NodeId, &'a DocumentName),
+}
+
+impl Refusal<'_> {
+    /// The status. cloud-init before 25.1 treats any status outside 2xx alike; 503 makes later ones wait and ask again.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoRelease(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Identity(_) => StatusCode::BAD_REQUEST,
+            Self::UnknownPath
+            | Self::UnknownAddress(_)
+            | Self::AmbiguousAddress(_)
+            | Self::NotAMember(..)
+            | Self::Missing(..) => StatusCode::NOT_FOUND,
+        }
+    }
+
+    /// `Retry-After`, for the status that has one.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NoRelease(address) => Some(retry_after(*address)),
+            _ => None,
+        }
+    }
+
+    /// `Allow`, for the status that must have it.
+    pub(super) fn allow(&self) -> Option<&'static str> {
+        matches!(self, Self::Method).then_some(ALLOWED_METHODS)
+    }
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method => write!(formatter, "this server answers {ALLOWED_METHODS} only"),
+            Self::UnknownPath => formatter.write_str(
+                "there is no such path here; there are /meta-data, /user-data, /vendor-data, /network-config, \
+                 /GROUP.yaml and /health",
+            ),
+            Self::NoRelease(_) => formatter.write_str("there is no release to serve yet; ask again in a moment"),
+            Self::Identity(error) => error.fmt(formatter),
+            Self::UnknownAddress(address) => write!(
+                formatter,
+                "no node of the release has the address {address}; check that the inventory lists it, and that a \
+                 release was published since"
+            ),
+            Self::AmbiguousAddress(address) => write!(
+                formatter,
+                "several nodes of the release have the address {address}, so it identifies none of them; give each \
+                 node an address of its own in the inventory"
+            ),
+            Self::NotAMember(node, group) => write!(formatter, "node {node} is not in the group {group}"),
+            Self::Missing(node, document) => write!(formatter, "the release has no {document} for node {node}"),
+        }
+    }
+}
+
+/// How long a client shall wait before it asks again: 1 to 3 seconds, by its address, so that thousands of nodes that were
+/// refused in the same moment do not come back in the same moment. Never zero or negative: cloud-init counts zero as an
+/// ordinary failure, and a negative number makes it crash.
+pub(super) fn retry_after(address: Option<IpAddr>) -> Duration {
+    const SHORTEST_MS: u64 = 1000;
+    const SPREAD_MS: u64 = 2000;
+    let hash = match address {
+        None => 0,
+        Some(IpAddr::V4(v4)) => fnv1a(&v4.octets()),
+        Some(IpAddr::V6(v6)) => fnv1a(&v6.octets()),
+    };
+    Duration::from_millis(SHORTEST_MS + hash % SPREAD_MS)
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_positive_short_and_spread() {
+        let waits: std::collections::BTreeSet<Duration> =
+            (0..=255).map(|last| retry_after(Some(IpAddr::from([10, 0, 0, last])))).collect();
+        assert!(waits.len() > 100, "{} different waits", waits.len());
+        assert!(waits.iter().all(|wait| (1.0..3.0).contains(&wait.as_secs_f64())));
+        assert_eq!(retry_after(None), Duration::from_secs(1));
+    }
+}
