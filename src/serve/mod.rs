@@ -9,6 +9,7 @@
 //! | `conditional` | `If-None-Match` |
 //! | `health` | what `/health` says |
 //! | `state` | the release being served and what is wrong, swapped as one |
+//! | `follow` | keeps the state at a tree's `current` |
 //!
 //! What decides the answers is what cloud-init punishes. A client before 25.1 treats every status outside 2xx alike: it
 //! asks eleven times, one second apart, and then gives up: for meta-data and user-data the node then has no datasource,
@@ -24,6 +25,7 @@
 //! 5. answers say `Cache-Control: private`, so that a cache on the way does not hand them to the next node.
 
 mod conditional;
+mod follow;
 mod health;
 mod identity;
 mod refusal;
@@ -31,6 +33,7 @@ mod respond;
 mod route;
 mod state;
 
+pub use follow::{Follower, Pace, ReleaseSource, follow};
 pub use identity::{Identity, IdentityError, IdentitySource, TrustedProxies, identify};
 pub use respond::{Request, Response, respond};
 pub use route::{Prefixes, Route};
