@@ -10,6 +10,9 @@
 //! | `health` | what `/health` says |
 //! | `state` | the release being served and what is wrong, swapped as one |
 //! | `follow` | keeps the state at a tree's `current` |
+//! | `listener` | sockets: binding, their options, errors people can act on |
+//! | `connection` | one connection: HTTP in, [`respond`], HTTP out |
+//! | `server` | accepting, running out of files, draining |
 //!
 //! What decides the answers is what cloud-init punishes. A client before 25.1 treats every status outside 2xx alike: it
 //! asks eleven times, one second apart, and then gives up: for meta-data and user-data the node then has no datasource,
@@ -25,16 +28,21 @@
 //! 5. answers say `Cache-Control: private`, so that a cache on the way does not hand them to the next node.
 
 mod conditional;
+mod connection;
 mod follow;
 mod health;
 mod identity;
+mod listener;
 mod refusal;
 mod respond;
 mod route;
+mod server;
 mod state;
 
 pub use follow::{Follower, Pace, ReleaseSource, follow};
 pub use identity::{Identity, IdentityError, IdentitySource, TrustedProxies, identify};
+pub use listener::{BACKLOG, BindError};
 pub use respond::{Request, Response, respond};
 pub use route::{Prefixes, Route};
+pub use server::{Server, Settings};
 pub use state::{Degradation, Shared, State};

@@ -1,0 +1,180 @@
+//! One connection: HTTP in, [`respond`], HTTP out.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::identity::identify;
+use super::respond::{Request, Response, respond};
+use super::server::Settings;
+use super::state::Shared;
+
+/// The most that a request line and its headers may take, in bytes. cloud-init sends about 200.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Bodies are never read. After one that is known to be at most this long, in bytes, a connection may go on; after any
+/// other it is closed.
+const MAX_IGNORED_BODY: u64 = 4 * 1024;
+
+/// How long a connection that has nothing to do is kept when the server ends: a request may already be on its way, and
+/// is answered rather than cut.
+const LAST_REQUEST_GRACE: Duration = Duration::from_millis(250);
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Where a server stands. Connections watch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Accepting and answering.
+    Serving,
+    /// No longer accepting; what has begun is finished.
+    Draining,
+    /// Time is up.
+    Cut,
+}
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(super) struct Context {
+    shared: Arc<Shared>,
+    settings: Settings,
+    http: http1::Builder,
+    draining: AtomicBool,
+}
+
+impl Context {
+    pub(super) fn new(shared: Arc<Shared>, settings: Settings) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(settings.header_timeout)
+            .max_buf_size(MAX_HEAD)
+            // A client that closes its sending side after the request still gets its answer.
+            .half_close(true);
+        Self { shared, settings, http, draining: AtomicBool::new(false) }
+    }
+
+    /// From now on, every answer says that it is the connection's last.
+    pub(super) fn begin_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    fn answer(&self, peer: SocketAddr, request: &hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
+        let headers = request.headers();
+        let forwarded_for = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        let asker = identify(peer.ip(), forwarded_for, &self.settings.trusted_proxies);
+        let if_none_match: Vec<&[u8]> =
+            headers.get_all(header::IF_NONE_MATCH).iter().map(HeaderValue::as_bytes).collect();
+        let question = Request { method: request.method(), path: request.uri().path(), if_none_match: &if_none_match };
+        let state = self.shared.snapshot();
+        let answer = respond(&state, &self.settings.prefixes, &asker, &question);
+        tracing::debug!(
+            %peer,
+            address = asker.as_ref().ok().map(|identity| tracing::field::display(identity.address)),
+            node = answer.node.map(tracing::field::display),
+            method = %question.method,
+            path = question.path,
+            status = answer.status.as_u16(),
+            "request"
+        );
+        let last = self.draining.load(Ordering::Acquire)
+            || request.body().size_hint().upper().is_none_or(|length| length > MAX_IGNORED_BODY);
+        into_http(answer, last)
+    }
+}
+
+fn into_http(answer: Response<'_>, last: bool) -> hyper::Response<Full<Bytes>> {
+    let mut response = hyper::Response::new(Full::new(answer.body));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::CONTENT_TYPE, answer.content_type),
+        (header::CACHE_CONTROL, Some(answer.cache_control)),
+        (header::ALLOW, answer.allow),
+        (header::CONNECTION, last.then_some("close")),
+    ];
+    for (name, value) in fixed {
+        if let Some(value) = value {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    if let Some(length) = answer.content_length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if let Some(digest) = answer.etag {
+        insert_text(headers, header::ETAG, format!("\"{digest}\""));
+    }
+    if let Some(wait) = answer.retry_after {
+        insert_text(headers, header::RETRY_AFTER, format!("{:.3}", wait.as_secs_f64()));
+    }
+    response
+}
+
+fn insert_text(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    // Digits and quotes are always a header value.
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// Answers the requests of one peer. Answers are ready at once: nothing is waited for between reading and writing.
+struct PeerService {
+    context: Arc<Context>,
+    peer: SocketAddr,
+}
+
+impl Service<hyper::Request<Incoming>> for PeerService {
+    type Response = hyper::Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
+        ready(Ok(self.context.answer(self.peer, &request)))
+    }
+}
+
+/// Serves a connection to its end, or until the server's phase ends it.
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    context: Arc<Context>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let service = PeerService { context: Arc::clone(&context), peer };
+    let mut connection = std::pin::pin!(context.http.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return log_end(peer, ended),
+        _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
+    }
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return log_end(peer, ended),
+        _ = phase.wait_for(|phase| *phase >= Phase::Cut) => return,
+        () = tokio::time::sleep(LAST_REQUEST_GRACE) => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => log_end(peer, ended),
+        // Also when the server is gone: dropping the connection closes it.
+        _ = phase.wait_for(|phase| *phase >= Phase::Cut) => {}
+    }
+}
+
+fn log_end(peer: SocketAddr, ended: Result<(), hyper::Error>) {
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "the connection ended early");
+    }
+}
