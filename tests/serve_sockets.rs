@@ -42,12 +42,18 @@ fn old_and_closing_clients_are_answered_and_let_go() {
 
 #[test]
 fn a_client_that_closes_its_sending_side_is_still_answered() {
-    let server = Running::usual();
-    let mut client = server.connect();
-    client.send(GET);
-    client.stream().shutdown(Shutdown::Write).unwrap();
-    assert_eq!(client.read_answer(true).unwrap().status, 200);
-    assert!(client.is_closed_within(Duration::from_secs(5)));
+    let server = Running::start(&["127.0.0.1:0"], Settings::default()).unwrap();
+    let huge = "x".repeat(20_000_000);
+    let documents: &[(&str, &str)] = &[("meta-data", "short"), ("user-data", &huge)];
+    server.shared.publish(release(&[Node { id: "local", addresses: &["127.0.0.1"], groups: &[], documents }]));
+    for (name, body) in documents {
+        let mut client = server.connect();
+        client.send(format!("GET /{name} HTTP/1.1\r\nHost: mds\r\n\r\n"));
+        client.stream().shutdown(Shutdown::Write).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(client.read_answer(true).unwrap().body.len(), body.len());
+        assert!(client.is_closed_within(Duration::from_secs(5)));
+    }
 }
 
 #[test]
@@ -220,6 +226,7 @@ fn ending_lets_requests_finish_and_frees_the_port() {
     std::thread::sleep(Duration::from_millis(100));
 
     server.stop();
+    std::thread::sleep(Duration::from_millis(50));
     fresh.send(GET);
     let answer = fresh.read_answer(true).unwrap();
     assert_eq!(answer.text(), "meta of local\n", "a connection that was open before is answered");

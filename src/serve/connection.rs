@@ -1,4 +1,4 @@
-//! One connection: HTTP in, [`respond`], HTTP out.
+//! One connection: HTTP in, [`respond()`], HTTP out.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

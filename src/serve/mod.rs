@@ -11,7 +11,7 @@
 //! | `state` | the release being served and what is wrong, swapped as one |
 //! | `follow` | keeps the state at a tree's `current` |
 //! | `listener` | sockets: binding, their options, errors people can act on |
-//! | `connection` | one connection: HTTP in, [`respond`], HTTP out |
+//! | `connection` | one connection: HTTP in, [`respond()`], HTTP out |
 //! | `server` | accepting, running out of files, draining |
 //!
 //! What decides the answers is what cloud-init punishes. A client before 25.1 treats every status outside 2xx alike: it
@@ -21,7 +21,7 @@
 //! `Retry-After`, then ask again, for ever", which is right for a server that has nothing to serve yet.
 //!
 //! The layers that keep a node from being served as another, in the order in which a request meets them:
-//! 1. the address is the socket's; a header counts only when the socket's peer is a listed proxy ([`identify`]);
+//! 1. the address is the socket's; a header counts only when the socket's peer is a listed proxy ([`identify()`]);
 //! 2. a request path is compared with fixed names and parsed group labels, and never reaches the file system;
 //! 3. an address that two nodes have identifies neither;
 //! 4. a node gets the documents of its own manifest line, and a group's only as a member;

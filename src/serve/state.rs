@@ -81,7 +81,7 @@ impl Shared {
             reason.clone_into(&mut entry.reason);
             state
         });
-        tracing::warn!(part, reason, "degraded: the last good release stays");
+        tracing::warn!(part, reason, "degraded; what is being served stays");
     }
 
     /// Says that a part works, again or still; logged when it did not.
