@@ -1,1 +1,15 @@
-//! To come.
+//! Findings: what is wrong or odd with a site and its inventory, by rule, with the nodes concerned, and reports of them.
+//!
+//! Nothing here stops at the first finding. A finding of severity error keeps a release from being published.
+
+mod conflicts;
+mod documents;
+mod finding;
+mod report;
+mod unused;
+
+pub use conflicts::conflicts;
+pub use documents::document_inspector;
+pub use finding::{Finding, Severity, Summary};
+pub use report::{json_report, text_report};
+pub use unused::unused;

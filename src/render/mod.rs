@@ -20,7 +20,7 @@ mod yaml;
 pub use context::NODE_NAMES;
 pub use facts::{GroupOrder, NodeFacts};
 pub use node::{NodeRenderer, RenderedNode};
-pub use parallel::{Stopped, render_all};
+pub use parallel::{Inspector, Stopped, render_all};
 pub use plan::Plan;
 
 use crate::types::{NodeId, Problem};
@@ -28,11 +28,27 @@ use crate::types::{NodeId, Problem};
 /// A problem that stopped a document, with every node it hits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderProblem {
+    /// The rule that is broken.
+    pub rule: &'static str,
     /// What is wrong, and where.
     pub problem: Problem,
     /// The nodes whose document it stops, in the order of their ids. Empty when it stops all rendering.
     pub nodes: Vec<NodeId>,
 }
+
+/// A problem of one node's document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeProblem {
+    /// The rule that is broken.
+    pub rule: &'static str,
+    /// What is wrong, and where.
+    pub problem: Problem,
+}
+
+/// The rule that templates parse, find every name, and keep within their bounds.
+pub const TEMPLATE_RULE: &str = "template";
+/// The rule that network-config configures the interface that the node boots from.
+pub const BOOT_INTERFACE_RULE: &str = "boot-interface";
 
 #[cfg(test)]
 pub(crate) mod fixture {

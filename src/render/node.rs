@@ -12,6 +12,7 @@ use super::network_config::network_config;
 use super::plan::{Plan, Source};
 use super::value::list;
 use super::vendor_data::{group_url, multipart};
+use super::{BOOT_INTERFACE_RULE, NodeProblem, TEMPLATE_RULE};
 use crate::settings::Delivery;
 use crate::types::{Digest, DocumentName, GroupLabel, Place, Problem};
 
@@ -40,7 +41,7 @@ impl<'a> NodeRenderer<'a> {
     ///
     /// # Errors
     /// The problems of all its documents.
-    pub fn render(&self, index: usize) -> Result<RenderedNode, Vec<Problem>> {
+    pub fn render(&self, index: usize) -> Result<RenderedNode, Vec<NodeProblem>> {
         self.render_watched(index, &mut |_| ())
     }
 
@@ -49,7 +50,7 @@ impl<'a> NodeRenderer<'a> {
         &self,
         index: usize,
         watch: &mut dyn FnMut(&Arc<str>),
-    ) -> Result<RenderedNode, Vec<Problem>> {
+    ) -> Result<RenderedNode, Vec<NodeProblem>> {
         let facts = &self.plan.facts()[index];
         let context = NodeContext::new(&self.plan.settings.cluster, &self.plan.group_values, facts);
         let mut documents = Documents { node: self, watch, done: Vec::new(), problems: Vec::new() };
@@ -69,7 +70,7 @@ impl<'a> NodeRenderer<'a> {
         let vendor = self.vendor_data_context(facts, &context, &parts);
         match vendor {
             Ok(vendor) => documents.add(DocumentName::VendorData, &Plan::built_in(VENDOR_DATA), || vendor),
-            Err(problem) => documents.problems.push(problem),
+            Err(problem) => documents.report(TEMPLATE_RULE, problem),
         }
         self.network_config(facts, &context, &mut documents);
         let Documents { done, mut problems, .. } = documents;
@@ -109,7 +110,7 @@ impl<'a> NodeRenderer<'a> {
 
     fn network_config(&self, facts: &NodeFacts, context: &NodeContext, documents: &mut Documents<'_, 'a>) {
         match network_config(&self.plan.settings, facts) {
-            Err(problem) => documents.problems.push(problem),
+            Err(problem) => documents.report(BOOT_INTERFACE_RULE, problem),
             // Without content there is no document, unless the site's own template makes one.
             Ok(None) if !self.plan.templates.is_overridden(NETWORK_CONFIG) => {}
             Ok(content) => {
@@ -135,10 +136,14 @@ struct Documents<'n, 'a> {
     node: &'n NodeRenderer<'a>,
     watch: &'n mut dyn FnMut(&Arc<str>),
     done: Vec<(DocumentName, Digest, Bytes)>,
-    problems: Vec<Problem>,
+    problems: Vec<NodeProblem>,
 }
 
 impl Documents<'_, '_> {
+    fn report(&mut self, rule: &'static str, problem: Problem) {
+        self.problems.push(NodeProblem { rule, problem });
+    }
+
     fn add(&mut self, name: DocumentName, source: &Source, context: impl FnOnce() -> Context) {
         match source {
             Source::Verbatim { digest, body } => self.done.push((name, *digest, body.clone())),
@@ -146,7 +151,7 @@ impl Documents<'_, '_> {
                 (self.watch)(path);
                 match self.node.engine.render(path, &context(), &self.node.plan.settings.render) {
                     Ok(bytes) => self.done.push((name, Digest::of(&bytes), bytes.into())),
-                    Err(problem) => self.problems.push(problem),
+                    Err(problem) => self.report(TEMPLATE_RULE, problem),
                 }
             }
         }

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::RenderProblem;
+use super::facts::NodeFacts;
+use super::{NodeProblem, RenderProblem, TEMPLATE_RULE};
 use super::engine::too_slow;
 use super::node::RenderedNode;
 use super::plan::Plan;
@@ -47,14 +48,20 @@ type Doing = Option<(Instant, Arc<str>, usize)>;
 type Chunk = (usize, Results);
 
 /// The nodes of a chunk by position, each with its documents or what is wrong with them.
-type Results = Vec<(usize, Result<RenderedNode, Vec<Problem>>)>;
+type Results = Vec<(usize, Result<RenderedNode, Vec<NodeProblem>>)>;
 
-/// Renders every node of the plan and hands the documents to `sink` in the order of the nodes' ids.
+/// Looks at a node's finished documents, on the thread that rendered them.
+pub type Inspector = Arc<dyn Fn(&NodeFacts, &RenderedNode) -> Vec<NodeProblem> + Send + Sync>;
+
+/// Renders every node of the plan, lets `inspect` look at its documents, and hands the documents to `sink` in the order of the nodes' ids.
 ///
 /// # Errors
 /// All problems of all nodes, each once with the nodes it hits; after the first problem nothing more goes to the sink.
 /// Or what the sink said.
-pub fn render_all<E>(plan: &Arc<Plan>, sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>) -> Result<(), Stopped<E>> {
+pub fn render_all<E>(
+    plan: &Arc<Plan>,
+    inspect: &Inspector,
+    sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>) -> Result<(), Stopped<E>> {
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (sender, receiver) = sync_channel(WAITING_CHUNKS);
     let shared = Arc::new(Shared { next: AtomicUsize::new(0), abandoned: AtomicBool::new(false) });
@@ -62,12 +69,13 @@ pub fn render_all<E>(plan: &Arc<Plan>, sink: &mut dyn FnMut(RenderedNode) -> Res
     for _ in 0..threads.min(plan.facts().len().div_ceil(CHUNK)) {
         let activity: Activity = Arc::default();
         let (plan, shared, sender) = (Arc::clone(plan), Arc::clone(&shared), sender.clone());
+        let inspect = Arc::clone(inspect);
         activities.push(Arc::clone(&activity));
-        let worker = move || work(&plan, &shared, &activity, &sender);
+        let worker = move || work(&plan, &inspect, &shared, &activity, &sender);
         let started = thread::Builder::new().name("render".to_owned()).stack_size(STACK).spawn(worker);
         if let Err(error) = started {
             let problem = Problem::new(format!("a thread for rendering cannot be started: {error}"));
-            return Err(Stopped::Problems(vec![RenderProblem { problem, nodes: Vec::new() }]));
+            return Err(Stopped::Problems(vec![RenderProblem { rule: TEMPLATE_RULE, problem, nodes: Vec::new() }]));
         }
     }
     drop(sender);
@@ -84,7 +92,7 @@ struct Shared {
     abandoned: AtomicBool,
 }
 
-fn work(plan: &Plan, shared: &Shared, activity: &Activity, sender: &SyncSender<Chunk>) {
+fn work(plan: &Plan, inspect: &Inspector, shared: &Shared, activity: &Activity, sender: &SyncSender<Chunk>) {
     let Ok(renderer) = plan.renderer() else { return };
     let count = plan.facts().len();
     loop {
@@ -101,7 +109,8 @@ fn work(plan: &Plan, shared: &Shared, activity: &Activity, sender: &SyncSender<C
             let mut watch = |path: &Arc<str>| drop(set(activity, Some((Instant::now(), Arc::clone(path), index))));
             let rendered = catch_unwind(AssertUnwindSafe(|| renderer.render_watched(index, &mut watch)));
             let path = set(activity, None).map_or_else(String::new, |(_, path, _)| path.to_string());
-            results.push((index, rendered.unwrap_or_else(|_| Err(vec![broken_down(path)]))));
+            let rendered = rendered.unwrap_or_else(|_| Err(vec![broken_down(path)]));
+            results.push((index, rendered.and_then(|node| inspected(plan, inspect, node))));
         }
         if sender.send((chunk, results)).is_err() {
             return;
@@ -109,9 +118,15 @@ fn work(plan: &Plan, shared: &Shared, activity: &Activity, sender: &SyncSender<C
     }
 }
 
-fn broken_down(path: String) -> Problem {
-    Problem::at(Place::file(path), "the template engine broke down on this template")
-        .with_hint("simplify the template; this is a fault of mds or its template engine, please report it")
+fn inspected(plan: &Plan, inspect: &Inspector, node: RenderedNode) -> Result<RenderedNode, Vec<NodeProblem>> {
+    let problems = inspect(&plan.facts()[node.index], &node);
+    if problems.is_empty() { Ok(node) } else { Err(problems) }
+}
+
+fn broken_down(path: String) -> NodeProblem {
+    let problem = Problem::at(Place::file(path), "the template engine broke down on this template")
+        .with_hint("simplify the template; this is a fault of mds or its template engine, please report it");
+    NodeProblem { rule: TEMPLATE_RULE, problem }
 }
 
 fn set(activity: &Activity, doing: Doing) -> Doing {
@@ -148,7 +163,7 @@ impl<E> Collector<'_, E> {
         }
     }
 
-    fn take(&mut self, index: usize, result: Result<RenderedNode, Vec<Problem>>) -> Result<(), Stopped<E>> {
+    fn take(&mut self, index: usize, result: Result<RenderedNode, Vec<NodeProblem>>) -> Result<(), Stopped<E>> {
         match result {
             Ok(node) if self.problems.is_empty() => (self.sink)(node).map_err(Stopped::Sink),
             Ok(_) => Ok(()),
@@ -168,7 +183,8 @@ impl<E> Collector<'_, E> {
             if let Some((since, path, index)) = doing
                 && since.elapsed() > bounds.time_limit() + GRACE
             {
-                self.problems.add(too_slow(&path, bounds), self.plan.facts()[index].id());
+                let problem = NodeProblem { rule: TEMPLATE_RULE, problem: too_slow(&path, bounds) };
+                self.problems.add(problem, self.plan.facts()[index].id());
                 return Err(Stopped::Problems(std::mem::take(&mut self.problems).into_list()));
             }
         }
@@ -181,7 +197,7 @@ impl<E> Collector<'_, E> {
             return Ok(());
         }
         let problem = Problem::new("the threads that render ended before their work was done");
-        Err(Stopped::Problems(vec![RenderProblem { problem, nodes: Vec::new() }]))
+        Err(Stopped::Problems(vec![RenderProblem { rule: TEMPLATE_RULE, problem, nodes: Vec::new() }]))
     }
 }
 
@@ -193,9 +209,9 @@ struct Grouped {
 }
 
 impl Grouped {
-    fn add(&mut self, problem: Problem, node: &NodeId) {
+    fn add(&mut self, NodeProblem { rule, problem }: NodeProblem, node: &NodeId) {
         let position = *self.positions.entry(problem.to_string()).or_insert_with(|| {
-            self.list.push(RenderProblem { problem, nodes: Vec::new() });
+            self.list.push(RenderProblem { rule, problem, nodes: Vec::new() });
             self.list.len() - 1
         });
         self.list[position].nodes.push(node.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::RenderProblem;
+use super::{RenderProblem, TEMPLATE_RULE};
 use super::context::{GroupValues, fill_global, group_values};
 use super::engine::{Engine, META_DATA, NETWORK_CONFIG, TemplateSet, USER_DATA, VENDOR_DATA};
 use super::facts::{GroupOrder, NodeFacts};
@@ -89,7 +89,7 @@ impl Plan {
     /// When the templates do not parse, which [`Plan::new`] has ruled out.
     pub fn renderer(&self) -> Result<NodeRenderer<'_>, Vec<RenderProblem>> {
         let engine = self.engine().map_err(|problems| {
-            problems.into_iter().map(|problem| RenderProblem { problem, nodes: Vec::new() }).collect::<Vec<_>>()
+            problems.into_iter().map(|problem| RenderProblem { rule: TEMPLATE_RULE, problem, nodes: Vec::new() }).collect::<Vec<_>>()
         })?;
         Ok(NodeRenderer::new(self, engine))
     }
@@ -145,7 +145,7 @@ impl Plan {
         let label = file.strip_prefix("groups/").and_then(|rest| rest.split('/').next());
         let member = |facts: &&NodeFacts| facts.groups.iter().any(|group| Some(group.as_str()) == label);
         let nodes = self.facts.iter().filter(member).map(|facts| facts.id().clone()).collect();
-        RenderProblem { problem, nodes }
+        RenderProblem { rule: TEMPLATE_RULE, problem, nodes }
     }
 }
 

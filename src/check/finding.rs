@@ -1,0 +1,67 @@
+//! Findings.
+
+use serde::Serialize;
+
+use crate::render::RenderProblem;
+use crate::types::{NodeId, Problem};
+
+/// How much a finding matters. The order is that of reports: errors first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nodes would boot wrongly: nothing is published.
+    Error,
+    /// Probably not what was meant.
+    Warning,
+}
+
+/// Something a check has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule's id, such as `duplicate-address`.
+    pub rule: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What is wrong, where, and what to do.
+    pub problem: Problem,
+    /// The nodes concerned, in the order of their ids.
+    pub nodes: Vec<NodeId>,
+}
+
+impl Finding {
+    /// An error.
+    #[must_use]
+    pub const fn error(rule: &'static str, problem: Problem, nodes: Vec<NodeId>) -> Self {
+        Self { rule, severity: Severity::Error, problem, nodes }
+    }
+
+    /// A warning.
+    #[must_use]
+    pub const fn warning(rule: &'static str, problem: Problem, nodes: Vec<NodeId>) -> Self {
+        Self { rule, severity: Severity::Warning, problem, nodes }
+    }
+}
+
+impl From<RenderProblem> for Finding {
+    fn from(found: RenderProblem) -> Self {
+        Self::error(found.rule, found.problem, found.nodes)
+    }
+}
+
+/// How many findings there are of each severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Errors.
+    pub errors: usize,
+    /// Warnings.
+    pub warnings: usize,
+}
+
+impl Summary {
+    /// Counts.
+    #[must_use]
+    pub fn of(findings: &[Finding]) -> Self {
+        let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+        Self { errors: count(Severity::Error), warnings: count(Severity::Warning) }
+    }
+}

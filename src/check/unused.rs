@@ -1,0 +1,44 @@
+//! What a site says that reaches no node, and names that hide others: probably slips.
+
+use std::collections::BTreeSet;
+
+use super::finding::Finding;
+use crate::inventory::Inventory;
+use crate::render::{NODE_NAMES, Plan};
+use crate::site::Site;
+use crate::types::{GroupLabel, NodeId, Place, Problem};
+
+/// Finds files for nodes that the inventory does not have, labels in `[groups] order` that nothing has, and meta keys
+/// that hide what mds says about a node.
+#[must_use]
+pub fn unused(site: &Site, inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let ids: BTreeSet<&NodeId> = inventory.nodes().iter().map(|node| &node.id).collect();
+    for id in site.nodes.keys().filter(|id| !ids.contains(id)) {
+        let problem = Problem::at(Place::file(format!("nodes/{id}.yaml")), "the inventory has no node of this id");
+        findings.push(Finding::warning("unknown-node", problem, Vec::new()));
+    }
+    for name in plan.unused_user_data() {
+        let path = site.user_data.get(&name).map_or_else(|| format!("user-data/{name}"), |file| file.path.clone());
+        let problem = Problem::at(Place::file(path), "no node of the inventory has this id or MAC address");
+        findings.push(Finding::warning("unused-user-data", problem, Vec::new()));
+    }
+    let in_use: BTreeSet<&GroupLabel> = inventory.nodes().iter().flat_map(|node| &node.groups).collect();
+    for label in &site.settings.groups.order {
+        if !site.groups.contains_key(label) && !in_use.contains(label) {
+            let message = format!("[groups] order names `{label}`, which has no folder and no node");
+            let problem = Problem::at(Place::file(crate::settings::FILE_NAME), message);
+            findings.push(Finding::warning("unknown-group", problem, Vec::new()));
+        }
+    }
+    let group_keys = site.groups.values().map(|group| (format!("groups/{}/group.yaml", group.label), &group.meta));
+    let node_keys = site.nodes.iter().map(|(id, node)| (format!("nodes/{id}.yaml"), &node.meta));
+    for (path, meta) in group_keys.chain(node_keys) {
+        for key in meta.keys().filter(|key| NODE_NAMES.contains(&key.as_str())) {
+            let message = format!("the meta key `{key}` hides the node's own `{key}` from templates");
+            let problem = Problem::at(Place::file(path.clone()), message).with_hint("choose another name for the key");
+            findings.push(Finding::warning("hidden-name", problem, Vec::new()));
+        }
+    }
+    findings
+}
