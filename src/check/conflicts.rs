@@ -21,7 +21,8 @@ const RULES: [(Duplicate, &str, &str); 4] = [
 #[must_use]
 pub fn conflicts(settings: &SiteSettings, facts: &[NodeFacts]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (what, rule, name) in RULES.into_iter().filter(|(what, ..)| !settings.inventory.allow_duplicate.contains(what)) {
+    for (what, rule, name) in RULES.into_iter().filter(|(what, ..)| !settings.inventory.allow_duplicate.contains(what))
+    {
         let mut owners: BTreeMap<String, BTreeSet<&NodeId>> = BTreeMap::new();
         for node in facts {
             for value in claims(what, node) {
@@ -87,7 +88,8 @@ mod tests {
     #[test]
     fn two_nodes_with_one_address_are_both_named() {
         let take_address = |nodes: &mut [Node]| {
-            nodes[1].interfaces[0].addresses[0].ip = "::ffff:10.252.0.26".parse::<std::net::IpAddr>().unwrap().to_canonical();
+            nodes[1].interfaces[0].addresses[0].ip =
+                "::ffff:10.252.0.26".parse::<std::net::IpAddr>().unwrap().to_canonical();
         };
         assert_eq!(
             rules("", take_address),

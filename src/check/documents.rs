@@ -16,12 +16,12 @@ const YAML_RULE: &str = "yaml-syntax";
 #[must_use]
 pub fn document_inspector() -> Inspector {
     let seen: Mutex<HashMap<Digest, Option<Problem>>> = Mutex::default();
-    Arc::new(move |facts: &NodeFacts, node: &RenderedNode| {
+    Arc::new(move |_: &NodeFacts, node: &RenderedNode| {
         let mut problems = Vec::new();
         for (name, digest, body) in &node.documents {
             let known = seen.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned();
             let problem = known.unwrap_or_else(|| {
-                let problem = yaml_problem(facts, name, body);
+                let problem = yaml_problem(name, body);
                 seen.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest, problem.clone());
                 problem
             });
@@ -31,10 +31,10 @@ pub fn document_inspector() -> Inspector {
     })
 }
 
-fn yaml_problem(facts: &NodeFacts, name: &DocumentName, body: &[u8]) -> Option<Problem> {
+fn yaml_problem(name: &DocumentName, body: &[u8]) -> Option<Problem> {
     let file = match name {
         DocumentName::Group(label) => format!("groups/{label}/cloud-config.yaml"),
-        DocumentName::UserData => format!("user-data of {}", facts.id()),
+        DocumentName::UserData => "user-data".to_owned(),
         other => format!("templates/{other}"),
     };
     let Ok(text) = std::str::from_utf8(body) else {
@@ -55,6 +55,6 @@ fn yaml_problem(facts: &NodeFacts, name: &DocumentName, body: &[u8]) -> Option<P
     });
     Some(
         Problem::at(Place::file(file), format!("the rendered document is not YAML: {message}{place}"))
-            .with_hint(format!("look at it with `mds render {} {name}`", facts.id())),
+            .with_hint(format!("look at it with `mds render NODE {name}`")),
     )
 }

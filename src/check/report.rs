@@ -28,7 +28,8 @@ pub fn text_report(findings: &[Finding]) -> String {
         }
     }
     for (rule, count) in shown.iter().filter(|(_, count)| **count > SHOWN_PER_RULE) {
-        let _ = writeln!(text, "… and {} more findings of {rule}; --format json lists them all", count - SHOWN_PER_RULE);
+        let _ =
+            writeln!(text, "… and {} more findings of {rule}; --format json lists them all", count - SHOWN_PER_RULE);
     }
     let Summary { errors, warnings } = Summary::of(findings);
     if errors + warnings > 0 {

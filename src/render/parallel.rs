@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::facts::NodeFacts;
-use super::{NodeProblem, RenderProblem, TEMPLATE_RULE};
 use super::engine::too_slow;
+use super::facts::NodeFacts;
 use super::node::RenderedNode;
 use super::plan::Plan;
+use super::{NodeProblem, RenderProblem, TEMPLATE_RULE};
 use crate::types::{NodeId, Place, Problem};
 
 /// Nodes a worker takes at once: enough to make handing over cheap, few enough to keep memory small.
@@ -61,7 +61,8 @@ pub type Inspector = Arc<dyn Fn(&NodeFacts, &RenderedNode) -> Vec<NodeProblem> +
 pub fn render_all<E>(
     plan: &Arc<Plan>,
     inspect: &Inspector,
-    sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>) -> Result<(), Stopped<E>> {
+    sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>,
+) -> Result<(), Stopped<E>> {
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (sender, receiver) = sync_channel(WAITING_CHUNKS);
     let shared = Arc::new(Shared { next: AtomicUsize::new(0), abandoned: AtomicBool::new(false) });

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{RenderProblem, TEMPLATE_RULE};
 use super::context::{GroupValues, fill_global, group_values};
 use super::engine::{Engine, META_DATA, NETWORK_CONFIG, TemplateSet, USER_DATA, VENDOR_DATA};
 use super::facts::{GroupOrder, NodeFacts};
 use super::node::NodeRenderer;
+use super::{RenderProblem, TEMPLATE_RULE};
 use crate::inventory::{Inventory, Selector};
 use crate::settings::SiteSettings;
 use crate::site::{Group, RenderMode, Site, SiteFile};
@@ -89,7 +89,10 @@ impl Plan {
     /// When the templates do not parse, which [`Plan::new`] has ruled out.
     pub fn renderer(&self) -> Result<NodeRenderer<'_>, Vec<RenderProblem>> {
         let engine = self.engine().map_err(|problems| {
-            problems.into_iter().map(|problem| RenderProblem { rule: TEMPLATE_RULE, problem, nodes: Vec::new() }).collect::<Vec<_>>()
+            problems
+                .into_iter()
+                .map(|problem| RenderProblem { rule: TEMPLATE_RULE, problem, nodes: Vec::new() })
+                .collect::<Vec<_>>()
         })?;
         Ok(NodeRenderer::new(self, engine))
     }
