@@ -38,7 +38,7 @@ pub(super) struct UnusablePack {
 }
 
 /// Why a pack cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum PackFault {
     /// There is an index and no pack: a power cut between the two renames.
     NoPack,
@@ -121,13 +121,14 @@ impl Catalogue {
         self.locate(digest).is_some()
     }
 
-    /// The number of the pack that holds the object, and where in it. When several packs hold it, always the same one.
-    pub(super) fn locate(&self, digest: &Digest) -> Option<(usize, Record)> {
+    /// The number of the pack that holds the object, and the position of its record there. When several packs hold it,
+    /// always the same one.
+    pub(super) fn locate(&self, digest: &Digest) -> Option<(usize, usize)> {
         let wanted = prefix(digest);
         let start = self.slots.partition_point(|slot| slot.prefix < wanted);
         self.slots[start..].iter().take_while(|slot| slot.prefix == wanted).find_map(|slot| {
-            let record = self.packs[slot.pack as usize].index.record(slot.record as usize);
-            (record.digest == *digest).then_some((slot.pack as usize, record))
+            let (pack, position) = (slot.pack as usize, slot.record as usize);
+            (self.packs[pack].index.record(position).digest == *digest).then_some((pack, position))
         })
     }
 
@@ -143,7 +144,9 @@ impl Catalogue {
 
     /// The bytes of an object, `None` when no usable pack holds it. Maps the pack when it is not mapped yet.
     pub(super) fn read(&self, digest: &Digest) -> Result<Option<Bytes>, StoreError> {
-        self.locate(digest).map(|(pack, record)| self.packs[pack].read(&record)).transpose()
+        let Some((pack, position)) = self.locate(digest) else { return Ok(None) };
+        let pack = &self.packs[pack];
+        pack.read(&pack.index.record(position)).map(Some)
     }
 }
 

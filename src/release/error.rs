@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::disk;
 use super::manifest::ManifestError;
 use super::mapped::MissingObject;
-use crate::types::{Digest, NodeId, ReleaseId};
+use crate::types::{Digest, DocumentName, NodeId, ReleaseId};
 
 /// Why an operation on a tree failed.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +143,16 @@ pub enum StoreError {
         object: Digest,
         /// The pack that holds it.
         path: PathBuf,
+    },
+    /// A document's bytes are not those that were published.
+    #[error("the {document} of node {node} was altered in the tree (object {object}); `mds verify` tells where")]
+    AlteredDocument {
+        /// The node.
+        node: NodeId,
+        /// The document.
+        document: DocumentName,
+        /// Its digest.
+        object: Digest,
     },
     /// Two entries for one node were added to a release.
     #[error("node {node} was added to the release twice")]

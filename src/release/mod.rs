@@ -4,11 +4,13 @@
 //! and nodes to a [`ReleaseWriter`] and finishes it; a dry run does the same with a [`DraftRelease`].
 
 mod catalogue;
+mod collect;
 mod create;
 mod difference;
 mod disk;
 mod draft;
 mod error;
+mod export;
 mod index;
 mod lock;
 mod manifest;
@@ -21,11 +23,14 @@ mod stored;
 mod switches;
 mod temporary;
 mod tree;
+mod verify;
 
+pub use collect::GcReport;
 pub use difference::{DocumentDifference, ReleaseDifference, diff};
 pub use disk::{Disk, DiskFile, FILE_MODE, FOLDER_MODE, READ_ONLY_MODE, RealDisk};
 pub use draft::{DraftRelease, ReleaseSink};
 pub use error::StoreError;
+pub use export::{ExportReport, export};
 pub use lock::{Switched, TreeLock};
 pub use manifest::{FORMAT, Manifest, ManifestError, NodeEntry};
 pub use mapped::{Document, Lookup, MappedNode, MappedRelease, MissingObject};
@@ -34,3 +39,4 @@ pub use publish::{Published, ReleaseWriter};
 pub use stored::StoredRelease;
 pub use switches::{Switch, SwitchAction};
 pub use tree::{ReleaseSummary, TREE_FORMAT, Tree};
+pub use verify::{Damage, DocumentDamage, DocumentFault, VerifyReport};

@@ -41,6 +41,17 @@ impl Temporary {
         self.armed = false;
         Ok(())
     }
+
+    /// Takes a file or flat folder away from its real name, in one step.
+    pub(super) fn take(&mut self, path: &Path) -> Result<(), StoreError> {
+        self.disk.rename(path, &self.path).at("remove", path)
+    }
+
+    /// Removes it now, and says when that fails.
+    pub(super) fn remove(mut self) -> Result<(), StoreError> {
+        self.armed = false;
+        remove(&*self.disk, &self.path).at("remove", &self.path)
+    }
 }
 
 impl Drop for Temporary {
