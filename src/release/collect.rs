@@ -14,7 +14,8 @@ use super::error::{At, StoreError};
 use super::lock::TreeLock;
 use super::mapped::MissingObject;
 use super::pack::PackWriter;
-use super::temporary::Temporary;
+use super::switches::Switches;
+use super::temporary::{self, Temporary};
 use super::verify::orphans;
 use crate::types::{Digest, ReleaseId};
 
@@ -61,6 +62,7 @@ impl TreeLock {
         let moved = self.move_live_objects(&plan, &mut report)?;
         self.remove_releases(&report.removed)?;
         self.remove_packs(&plan, moved, &mut report)?;
+        Switches::mend(&*self.tree().disk, &self.tree().switches_path())?;
         report.bytes_freed = before.saturating_sub(self.packs_size()?);
         Ok(report)
     }
@@ -114,13 +116,11 @@ impl TreeLock {
         let folder = self.tree().releases_folder();
         let mut taken = Vec::with_capacity(releases.len());
         for id in releases {
-            let mut temporary = Temporary::new(&self.tree().disk, &folder);
-            temporary.take(&self.tree().release_folder(*id))?;
-            taken.push(temporary);
+            taken.push(Temporary::new(&self.tree().disk, &folder).take(&self.tree().release_folder(*id))?);
         }
         // From here on no power cut brings them back, so their objects may go.
         self.sync(&folder)?;
-        taken.into_iter().try_for_each(Temporary::remove)
+        taken.iter().try_for_each(|path| temporary::remove(&*self.tree().disk, path).at("remove", path))
     }
 
     /// Removes the packs of which nothing is read any more, and what is left of half-written ones.
@@ -148,7 +148,7 @@ impl TreeLock {
     /// The index goes first: an index without its pack would be looked into, a pack without its index is not.
     fn remove_pack(&self, folder: &Path, name: &Digest) -> Result<(), StoreError> {
         for path in [index_path(folder, name), pack_path(folder, name)] {
-            super::temporary::remove(&*self.tree().disk, &path).at("remove", &path)?;
+            temporary::remove(&*self.tree().disk, &path).at("remove", &path)?;
         }
         Ok(())
     }

@@ -34,6 +34,11 @@ pub(super) fn check_format(tree: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Makes durable what a process that made the tree and died may not have.
+pub(super) fn settle(tree: &Path, disk: &dyn Disk) -> Result<(), StoreError> {
+    disk.sync_folder(tree).at("sync", tree)
+}
+
 /// Makes a tree in a folder that is not there, empty, or left half-made. `format` comes last: with it the tree is whole.
 pub(super) fn create(tree: &Path, disk: &Arc<dyn Disk>) -> Result<(), StoreError> {
     match try_create(tree, disk) {
@@ -44,7 +49,8 @@ pub(super) fn create(tree: &Path, disk: &Arc<dyn Disk>) -> Result<(), StoreError
 }
 
 fn try_create(tree: &Path, disk: &Arc<dyn Disk>) -> Result<(), StoreError> {
-    create_folder_and_parents(tree, &**disk)?;
+    create_folders(tree, &**disk)?;
+    sync_names(tree, &**disk)?;
     for entry in fs::read_dir(tree).at("read", tree)? {
         let name = entry.at("read", tree)?.file_name();
         let known = name.to_str().is_some_and(|name| FOLDERS.contains(&name) || [SWITCHES, "lock"].contains(&name));
@@ -72,23 +78,29 @@ fn try_create(tree: &Path, disk: &Arc<dyn Disk>) -> Result<(), StoreError> {
     disk.sync_folder(tree).at("sync", tree)
 }
 
-/// Makes the folder and those above it that are missing, each durably named in its parent.
-fn create_folder_and_parents(folder: &Path, disk: &dyn Disk) -> Result<(), StoreError> {
-    let parent = folder.parent().map(shown).filter(|parent| parent != folder);
-    if !folder.is_dir() {
-        if let Some(parent) = parent.as_ref().filter(|parent| !parent.is_dir()) {
-            create_folder_and_parents(parent, disk)?;
+/// Makes the folder and those above it that are missing.
+fn create_folders(folder: &Path, disk: &dyn Disk) -> Result<(), StoreError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_folders(parent, disk)?;
+    }
+    allow_existing(disk.create_folder(folder)).at("create", folder)
+}
+
+/// Makes the name of the folder durable, and the names of those above it: this process may have made any of them, or
+/// one that died.
+fn sync_names(folder: &Path, disk: &dyn Disk) -> Result<(), StoreError> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
+    for parent in folder.ancestors().skip(1).map(shown) {
+        match disk.sync_folder(&parent) {
+            // A folder that we may not open, or that cannot change, did not get its names from us.
+            Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | ReadOnlyFilesystem) => {}
+            other => other.at("sync", &parent)?,
         }
-        allow_existing(disk.create_folder(folder)).at("create", folder)?;
     }
-    match parent {
-        // A parent that we may not open is not ours, and whoever made the folder in it has seen to its durability.
-        Some(parent) => match disk.sync_folder(&parent) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-            other => other.at("sync", &parent),
-        },
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn allow_existing(result: io::Result<()>) -> io::Result<()> {

@@ -90,7 +90,12 @@ impl TreeLock {
 
     fn remove_leftovers(&mut self) -> Result<(), StoreError> {
         for folder in [self.tree.path.to_path_buf(), self.tree.packs_folder(), self.tree.releases_folder()] {
-            for path in temporary::leftovers(&folder)? {
+            let leftovers = temporary::leftovers(&folder)?;
+            if !leftovers.is_empty() {
+                // Some may be releases that a collection was about to remove: first their names must be gone for good.
+                self.sync(&folder)?;
+            }
+            for path in leftovers {
                 temporary::remove(&*self.tree.disk, &path).at("remove", &path)?;
                 self.leftovers_removed += 1;
             }

@@ -87,19 +87,25 @@ impl Switches {
 
     /// Adds a line, durably, and mends a torn end first.
     pub(super) fn append(disk: &dyn Disk, path: &Path, switch: &Switch) -> Result<(), StoreError> {
-        let before = Self::read(path)?;
-        let mut line = Vec::new();
-        if before.lacks_line_feed {
-            line.push(b'\n');
-        }
-        serde_json::to_writer(&mut line, switch)
-            .map_err(|source| StoreError::Json { path: path.to_owned(), source })?;
+        let mut line =
+            serde_json::to_vec(switch).map_err(|source| StoreError::Json { path: path.to_owned(), source })?;
         line.push(b'\n');
+        Self::write(disk, path, &line)
+    }
+
+    /// Mends a torn end, durably, if there is one.
+    pub(super) fn mend(disk: &dyn Disk, path: &Path) -> Result<(), StoreError> {
+        if Self::read(path)?.torn { Self::write(disk, path, b"") } else { Ok(()) }
+    }
+
+    fn write(disk: &dyn Disk, path: &Path, line: &[u8]) -> Result<(), StoreError> {
+        let before = Self::read(path)?;
         let mut file = disk.append_to_file(path).at("open", path)?;
         if before.torn {
             file.truncate(before.whole_length as u64).at("mend", path)?;
         }
-        file.write_all(&line).at("write", path)?;
+        let bytes = if before.lacks_line_feed { [b"\n", line].concat() } else { line.to_owned() };
+        file.write_all(&bytes).at("write", path)?;
         file.sync().at("sync", path)
     }
 }
@@ -131,6 +137,9 @@ mod tests {
             fs::write(&path, &whole[..cut]).unwrap();
             let kept = Switches::read(&path).unwrap().lines;
             assert_eq!(kept, (0..kept.len() as u8).map(switch).collect::<Vec<_>>());
+            Switches::mend(&RealDisk, &path).unwrap();
+            assert!(!Switches::read(&path).unwrap().torn);
+            fs::write(&path, &whole[..cut]).unwrap();
             Switches::append(&RealDisk, &path, &switch(9)).unwrap();
             let mended = Switches::read(&path).unwrap();
             assert_eq!(mended.lines, [kept, vec![switch(9)]].concat(), "cut at {cut}");

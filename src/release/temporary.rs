@@ -42,15 +42,12 @@ impl Temporary {
         Ok(())
     }
 
-    /// Takes a file or flat folder away from its real name, in one step.
-    pub(super) fn take(&mut self, path: &Path) -> Result<(), StoreError> {
-        self.disk.rename(path, &self.path).at("remove", path)
-    }
-
-    /// Removes it now, and says when that fails.
-    pub(super) fn remove(mut self) -> Result<(), StoreError> {
+    /// Takes a file or flat folder away from its real name, in one step. It is not removed when this is dropped: that
+    /// must wait until the step is durable, or a power cut might bring back the name without what it stood for.
+    pub(super) fn take(mut self, path: &Path) -> Result<PathBuf, StoreError> {
         self.armed = false;
-        remove(&*self.disk, &self.path).at("remove", &self.path)
+        self.disk.rename(path, &self.path).at("remove", path)?;
+        Ok(self.path.clone())
     }
 }
 

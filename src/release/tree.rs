@@ -82,7 +82,8 @@ impl Tree {
         let path = shown(path.as_ref());
         match create::check_format(&path) {
             Err(StoreError::NotATree { .. }) => create::create(&path, &disk)?,
-            other => other?,
+            Ok(()) => create::settle(&path, &*disk)?,
+            Err(error) => return Err(error),
         }
         Ok(Self { path: path.into(), disk })
     }

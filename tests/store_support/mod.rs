@@ -1,6 +1,9 @@
 //! What the tests of the store share: made-up releases and ways to publish and read them.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod disks;
+pub mod power;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
