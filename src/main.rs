@@ -1,3 +1,7 @@
-//! The `mds` command.
+//! The `mds` command: a thin shell around the library. It parses the command line, prints, and chooses exit codes.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

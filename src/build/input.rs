@@ -33,6 +33,12 @@ pub enum InventoryInput {
 }
 
 impl SiteInput {
+    /// Whether news of the site have to be fetched.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Repository(repository) if repository.is_remote())
+    }
+
     /// Fetches what has to be fetched.
     ///
     /// # Errors

@@ -3,12 +3,14 @@
 //!
 //! This room joins the others and decides nothing itself.
 
+mod follow;
 mod input;
 mod observe;
 mod prepare;
 mod run;
 mod watch;
 
+pub use follow::{SiteFollower, Step};
 pub use input::{InventoryInput, SiteInput};
 pub use observe::{NoObserver, Observer, Phase};
 pub use prepare::{BuildError, Prepared, prepare};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::types::MacAddress;
+use crate::types::{MacAddress, NodeId};
 
 /// What a person typed to name a node. One text may be read in several ways; an id or a hostname wins over the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,36 @@ impl Selector {
             Some(4)
         } else {
             None
+        }
+    }
+
+    /// Chooses among candidates with their ranks: the one of the best rank, if it is the only one of it.
+    ///
+    /// # Errors
+    /// A sentence, when none or several fit.
+    pub fn choose<'a, T>(
+        &self,
+        ranked: impl Iterator<Item = (u8, &'a T)>,
+        id: impl Fn(&T) -> &NodeId,
+    ) -> Result<&'a T, String> {
+        let mut best: Vec<&T> = Vec::new();
+        let mut best_rank = u8::MAX;
+        for (rank, candidate) in ranked {
+            if rank < best_rank {
+                best.clear();
+                best_rank = rank;
+            }
+            if rank == best_rank {
+                best.push(candidate);
+            }
+        }
+        match best.as_slice() {
+            [only] => Ok(only),
+            [] => Err(format!("no node has the id, hostname, NID, IP or MAC address `{}`", self.text)),
+            several => {
+                let ids: Vec<&str> = several.iter().take(5).map(|candidate| id(candidate).as_str()).collect();
+                Err(format!("`{}` names {} nodes, among them {}", self.text, several.len(), ids.join(", ")))
+            }
         }
     }
 

@@ -122,6 +122,18 @@ impl MappedRelease {
         self.documents
     }
 
+    /// The first address of the first node that has one, for examples that people can try.
+    #[must_use]
+    pub fn example_address(&self) -> Option<IpAddr> {
+        let identified = self.by_address.iter().filter_map(|(address, claim)| match claim {
+            Claim::One(index) => Some((*index, *address)),
+            Claim::Several => None,
+        });
+        // A node's boot address is not known here; of its addresses the greatest is taken, only to be deterministic.
+        let first = identified.clone().map(|(index, _)| index).min()?;
+        identified.filter(|(index, _)| *index == first).map(|(_, address)| address).max()
+    }
+
     /// Finds the node that an address stands for. IPv4-mapped IPv6 addresses count as IPv4.
     #[must_use]
     pub fn find(&self, address: IpAddr) -> Lookup<'_> {

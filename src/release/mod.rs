@@ -19,6 +19,7 @@ mod mapped;
 mod pack;
 mod provenance;
 mod publish;
+mod select;
 mod stored;
 mod switches;
 mod temporary;

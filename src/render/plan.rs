@@ -13,7 +13,7 @@ use super::{RenderProblem, TEMPLATE_RULE};
 use crate::inventory::{Inventory, Selector};
 use crate::settings::SiteSettings;
 use crate::site::{Group, RenderMode, Site, SiteFile};
-use crate::types::{Digest, GroupLabel, NodeId, Place, Problem};
+use crate::types::{Digest, GroupLabel, Place, Problem};
 
 /// The first line of a template that cloud-init renders itself. Case and blanks at the end do not matter to it.
 const CLIENT_TEMPLATE_HEADER: &str = "## template: jinja";
@@ -108,7 +108,7 @@ impl Plan {
             let rank = selector.rank(facts.id().as_str(), &facts.hostname, facts.node.nid, &addresses, &macs)?;
             Some((rank, facts))
         });
-        best_match(ranked, selector, |facts| facts.id())
+        selector.choose(ranked, NodeFacts::id)
     }
 
     fn engine(&self) -> Result<Engine, Vec<Problem>> {
@@ -149,33 +149,6 @@ impl Plan {
         let member = |facts: &&NodeFacts| facts.groups.iter().any(|group| Some(group.as_str()) == label);
         let nodes = self.facts.iter().filter(member).map(|facts| facts.id().clone()).collect();
         RenderProblem { rule: TEMPLATE_RULE, problem, nodes }
-    }
-}
-
-/// Picks the candidates of the best rank; one of them must be the only one.
-pub(crate) fn best_match<'a, T>(
-    ranked: impl Iterator<Item = (u8, &'a T)>,
-    selector: &Selector,
-    id: impl Fn(&T) -> &NodeId,
-) -> Result<&'a T, String> {
-    let mut best: Vec<&T> = Vec::new();
-    let mut best_rank = u8::MAX;
-    for (rank, candidate) in ranked {
-        if rank < best_rank {
-            best.clear();
-            best_rank = rank;
-        }
-        if rank == best_rank {
-            best.push(candidate);
-        }
-    }
-    match best.as_slice() {
-        [only] => Ok(only),
-        [] => Err(format!("no node has the id, hostname, NID, IP or MAC address `{}`", selector.text())),
-        several => {
-            let ids: Vec<String> = several.iter().take(5).map(|candidate| id(candidate).to_string()).collect();
-            Err(format!("`{}` names {} nodes, among them {}", selector.text(), several.len(), ids.join(", ")))
-        }
     }
 }
 

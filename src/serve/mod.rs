@@ -38,6 +38,7 @@ mod respond;
 mod route;
 mod server;
 mod state;
+mod tree_source;
 
 pub use follow::{Follower, Pace, ReleaseSource, follow};
 pub use identity::{Identity, IdentityError, IdentitySource, TrustedProxies, identify};
@@ -46,3 +47,4 @@ pub use respond::{Request, Response, respond};
 pub use route::{Prefixes, Route};
 pub use server::{Server, Settings};
 pub use state::{Degradation, Shared, State};
+pub use tree_source::TreeSource;

@@ -1,0 +1,150 @@
+//! Flags that several commands share. They mean the same everywhere.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use mds::build::{InventoryInput, SiteInput};
+use mds::release::Tree;
+use mds::site::Repository;
+use mds::types::ReleaseId;
+
+use super::error::CliError;
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(crate) struct CommonArguments {
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true, env = "MDS_FORMAT")]
+    pub(crate) format: Format,
+    /// Say more in the log; twice for even more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs: one JSON value
+    Json,
+}
+
+/// Where state is kept.
+#[derive(Debug, Args)]
+pub(crate) struct StateArguments {
+    /// Where mds keeps what it needs between runs: the default tree, and mirrors of repositories
+    /// [default: systemd's STATE_DIRECTORY, else .mds]
+    #[arg(long, value_name = "DIR", env = "MDS_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+impl StateArguments {
+    pub(crate) fn folder(&self) -> PathBuf {
+        // systemd joins several directories with colons; the first is the service's own.
+        let systemd = || {
+            let folders = std::env::var("STATE_DIRECTORY").ok()?;
+            folders.split(':').next().filter(|folder| !folder.is_empty()).map(PathBuf::from)
+        };
+        self.state_dir.clone().or_else(systemd).unwrap_or_else(|| PathBuf::from(".mds"))
+    }
+}
+
+/// Which tree.
+#[derive(Debug, Args)]
+pub(crate) struct TreeArguments {
+    /// The tree that holds the releases [default: `tree` in the state folder]
+    #[arg(long, value_name = "DIR", env = "MDS_TREE")]
+    pub(crate) tree: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+impl TreeArguments {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.tree.clone().unwrap_or_else(|| self.state.folder().join("tree"))
+    }
+
+    pub(crate) fn open(&self) -> Result<Tree, CliError> {
+        Ok(Tree::open(self.path())?)
+    }
+
+    pub(crate) fn open_or_create(&self) -> Result<Tree, CliError> {
+        Ok(Tree::open_or_create(self.path())?)
+    }
+}
+
+/// The release that a text names, or the current one.
+pub(crate) fn release_of(tree: &Tree, text: Option<&str>) -> Result<ReleaseId, CliError> {
+    match text {
+        Some(text) => Ok(tree.resolve(text)?),
+        None => tree.current()?.ok_or_else(|| CliError::no_release(tree.path())),
+    }
+}
+
+/// Which site and inventory.
+#[derive(Debug, Args)]
+pub(crate) struct SiteArguments {
+    /// The site: a folder with an mds.toml, read as it lies there
+    #[arg(long, value_name = "DIR", env = "MDS_SITE", conflicts_with = "repo")]
+    pub(crate) site: Option<PathBuf>,
+    /// The site: a Git repository, by path or URL, read at a commit and never from a checkout
+    #[arg(long, value_name = "URL", env = "MDS_REPO")]
+    pub(crate) repo: Option<String>,
+    /// The branch, tag or commit of the repository [default: HEAD]
+    #[arg(long, value_name = "REF", env = "MDS_REV", requires = "repo")]
+    rev: Option<String>,
+    /// The folder in the repository where the site lies [default: its top]
+    #[arg(long, value_name = "PATH", env = "MDS_SUBFOLDER", requires = "repo")]
+    subfolder: Option<String>,
+    /// An inventory file instead of the site's own; `-` is standard input
+    #[arg(long, value_name = "FILE", env = "MDS_INVENTORY", conflicts_with = "mock_smd")]
+    inventory: Option<PathBuf>,
+    /// Take the three built-in nodes as inventory, to try things
+    #[arg(long)]
+    mock_smd: bool,
+}
+
+impl SiteArguments {
+    /// Whether a site was named at all.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.site.is_some() || self.repo.is_some()
+    }
+
+    /// The site that was named; mirrors of remote repositories lie in the state folder.
+    pub(crate) fn site(&self, state: &StateArguments) -> Result<Option<SiteInput>, CliError> {
+        if let Some(folder) = &self.site {
+            return Ok(Some(SiteInput::Folder(folder.clone())));
+        }
+        let Some(url) = &self.repo else { return Ok(None) };
+        let revision = self.rev.as_deref().unwrap_or("HEAD");
+        let subfolder = self.subfolder.as_deref().unwrap_or_default();
+        let repository = Repository::new(url, revision, subfolder, &state.folder().join("repositories"))?;
+        Ok(Some(SiteInput::Repository(repository)))
+    }
+
+    /// The site that was named, or a sentence that one is needed.
+    pub(crate) fn required_site(&self, state: &StateArguments) -> Result<SiteInput, CliError> {
+        self.site(state)?.ok_or_else(|| {
+            CliError::usage("no site is named")
+                .with_hint("name a folder with --site DIR or a repository with --repo URL")
+        })
+    }
+
+    /// The inventory. Standard input is read here, once.
+    pub(crate) fn inventory(&self) -> Result<InventoryInput, CliError> {
+        match &self.inventory {
+            _ if self.mock_smd => Ok(InventoryInput::Mock),
+            None => Ok(InventoryInput::Site),
+            Some(path) if path == Path::new("-") => {
+                let mut bytes = Vec::new();
+                std::io::stdin().read_to_end(&mut bytes).map_err(|error| {
+                    CliError::failure(format!("the inventory cannot be read from standard input: {error}"))
+                })?;
+                Ok(InventoryInput::Bytes { name: "standard input".to_owned(), bytes })
+            }
+            Some(path) => Ok(InventoryInput::File(path.clone())),
+        }
+    }
+}

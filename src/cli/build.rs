@@ -1,0 +1,163 @@
+//! `mds build`: render everything and publish it.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+use mds::build::{Observer, Phase, Prepared, draft, prepare, publish};
+use mds::check::{Summary, json_report};
+use mds::release::{Manifest, ReleaseDifference, Tree, diff};
+use mds::types::ReleaseId;
+use serde_json::{Value, json};
+
+use super::arguments::{SiteArguments, TreeArguments};
+use super::diff::{difference_text, difference_value};
+use super::error::CliError;
+use super::output::{Output, counted};
+use super::progress::Progress;
+
+/// Render every node's documents and publish them as a release
+///
+/// The release becomes current in one step; until then, and on any error, what is served stays as it is. What changed
+/// since the current release is printed. A site in a repository is read at a commit, never from a checkout.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  mds build --site site --tree /srv/mds/tree
+  mds build --repo https://git.example.org/ops/site.git --rev main --tree /srv/mds/tree
+  mds build --site site --inventory - < inventory.json
+  mds build --site site --dry-run        what would change, writing nothing
+  mds build --site site --check          what is wrong, writing nothing and needing no tree")]
+pub(crate) struct BuildArguments {
+    #[command(flatten)]
+    site: SiteArguments,
+    #[command(flatten)]
+    tree: TreeArguments,
+    /// Publish nothing; print what publishing would change
+    #[arg(long, conflicts_with = "check")]
+    dry_run: bool,
+    /// Publish nothing; render everything in memory and report what is wrong
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCode, CliError> {
+    let mut progress = Progress::new(output.is_json());
+    let site = arguments.site.required_site(&arguments.tree.state)?;
+    if site.is_remote() {
+        progress.begin(Phase::Fetching);
+        site.update()?;
+    }
+    let prepared = prepare(&site, &arguments.site.inventory()?, &mut progress)?;
+    if arguments.check {
+        let built = draft(&prepared, &mut progress)?;
+        drop(progress);
+        return print_check(&prepared, &built.manifest, output);
+    }
+    let report = if arguments.dry_run {
+        let built = draft(&prepared, &mut progress)?;
+        let current = current_manifest(arguments)?;
+        Report::new(built.id, &built.manifest, current, false)
+    } else {
+        let tree = arguments.tree.open_or_create()?;
+        let mut lock = tree.lock()?;
+        let current = manifest_of(&tree)?;
+        let published = publish(&prepared, &mut lock, Timestamp::now(), &mut progress)?;
+        Report::new(published.id, &published.manifest, current, true)
+    };
+    drop(progress);
+    report.print(&prepared, output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_check(prepared: &Prepared, manifest: &Manifest, output: &Output) -> Result<ExitCode, CliError> {
+    let Summary { warnings, .. } = Summary::of(&prepared.findings);
+    if !output.is_json() {
+        output.findings(&prepared.findings);
+    }
+    let text = format!(
+        "checked {} with {}: no errors, {}\n",
+        counted(manifest.nodes().len(), "node"),
+        counted(manifest.document_count(), "document"),
+        counted(warnings, "warning"),
+    );
+    output.result(&text, || {
+        json!({
+            "nodes": manifest.nodes().len(),
+            "documents": manifest.document_count(),
+            "findings": json_report(&prepared.findings).unwrap_or_default(),
+        })
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The current release's manifest, for a dry run: a tree that is not there yet has none.
+fn current_manifest(arguments: &BuildArguments) -> Result<Option<(ReleaseId, Manifest)>, CliError> {
+    if !arguments.tree.path().exists() {
+        return Ok(None);
+    }
+    manifest_of(&arguments.tree.open()?)
+}
+
+fn manifest_of(tree: &Tree) -> Result<Option<(ReleaseId, Manifest)>, CliError> {
+    match tree.current()? {
+        Some(id) => Ok(Some((id, tree.manifest(id)?))),
+        None => Ok(None),
+    }
+}
+
+/// What a build did, or would do.
+struct Report {
+    id: ReleaseId,
+    nodes: usize,
+    documents: usize,
+    previous: Option<ReleaseId>,
+    difference: ReleaseDifference,
+    is_published: bool,
+}
+
+impl Report {
+    fn new(id: ReleaseId, manifest: &Manifest, current: Option<(ReleaseId, Manifest)>, is_published: bool) -> Self {
+        let (previous, current) = current.map_or((None, Manifest::default()), |(id, manifest)| (Some(id), manifest));
+        Self {
+            id,
+            nodes: manifest.nodes().len(),
+            documents: manifest.document_count(),
+            previous,
+            difference: diff(&current, manifest),
+            is_published,
+        }
+    }
+
+    fn print(&self, prepared: &Prepared, output: &Output) -> Result<(), CliError> {
+        if !output.is_json() {
+            output.findings(&prepared.findings);
+        }
+        output.result(&self.text(), || self.value(prepared))
+    }
+
+    fn text(&self) -> String {
+        let did = if self.is_published { "published" } else { "would publish" };
+        let size = format!("{}, {}", counted(self.nodes, "node"), counted(self.documents, "document"));
+        let changes = match self.previous {
+            Some(previous) if previous == self.id => "nothing changed since the current release\n".to_owned(),
+            Some(previous) => {
+                format!("changes since {}:\n{}", previous.short(), difference_text(&self.difference))
+            }
+            None => "the first release of this tree\n".to_owned(),
+        };
+        format!("{did} release {}\n{size}\n{changes}", self.id)
+    }
+
+    fn value(&self, prepared: &Prepared) -> Value {
+        json!({
+            "release": self.id,
+            "published": self.is_published,
+            "previous": self.previous,
+            "nodes": self.nodes,
+            "documents": self.documents,
+            "changes": difference_value(&self.difference),
+            "findings": json_report(&prepared.findings).unwrap_or_default(),
+        })
+    }
+}

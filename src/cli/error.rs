@@ -1,0 +1,117 @@
+//! What a command fails with, and the exit codes.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use mds::build::BuildError;
+use mds::check::Finding;
+use mds::release::StoreError;
+use mds::site::RepositoryError;
+use mds::types::{Problem, Problems};
+
+use super::output::Output;
+
+/// Findings, or changes that were to fail on.
+pub(crate) const EXIT_FINDINGS: u8 = 1;
+/// The command could not do its work.
+pub(crate) const EXIT_FAILURE: u8 = 2;
+/// The command line is wrong (EX_USAGE of sysexits.h).
+pub(crate) const EXIT_USAGE: u8 = 64;
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub(crate) enum CliError {
+    /// The command line does not say what is needed.
+    Usage(Problem),
+    /// The work could not be done: one or more problems.
+    Failure(Vec<Problem>),
+    /// There are findings, one of them an error at least.
+    Findings(Vec<Finding>),
+    /// Whoever read the output has gone, which is not our fault.
+    BrokenPipe,
+}
+
+impl CliError {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(Problem::new(message))
+    }
+
+    pub(crate) fn failure(message: impl Into<String>) -> Self {
+        Self::Failure(vec![Problem::new(message)])
+    }
+
+    pub(crate) fn no_release(tree: &Path) -> Self {
+        Self::failure(format!("the tree {} has no release yet", tree.display()))
+            .with_hint("publish one with `mds build --site DIR --tree DIR`")
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Usage(problem) => Self::Usage(problem.with_hint(hint)),
+            Self::Failure(mut problems) => {
+                if let Some(last) = problems.pop() {
+                    problems.push(last.with_hint(hint));
+                }
+                Self::Failure(problems)
+            }
+            other => other,
+        }
+    }
+
+    /// Says what is wrong and chooses the exit code.
+    pub(crate) fn report(self, output: &Output) -> ExitCode {
+        match self {
+            Self::BrokenPipe => ExitCode::SUCCESS,
+            Self::Usage(problem) => {
+                output.problems(std::slice::from_ref(&problem));
+                ExitCode::from(EXIT_USAGE)
+            }
+            Self::Failure(problems) => {
+                output.problems(&problems);
+                ExitCode::from(EXIT_FAILURE)
+            }
+            Self::Findings(findings) => {
+                output.findings(&findings);
+                ExitCode::from(EXIT_FINDINGS)
+            }
+        }
+    }
+}
+
+impl From<Problem> for CliError {
+    fn from(problem: Problem) -> Self {
+        Self::Failure(vec![problem])
+    }
+}
+
+impl From<Problems> for CliError {
+    fn from(problems: Problems) -> Self {
+        Self::Failure(problems.0)
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        Self::failure(error.to_string())
+    }
+}
+
+impl From<RepositoryError> for CliError {
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::Problem(problem) => problem.into(),
+            other => Self::failure(other.to_string()),
+        }
+    }
+}
+
+impl From<BuildError> for CliError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Repository(error) => error.into(),
+            BuildError::Unreadable(problems) => problems.into(),
+            BuildError::Findings(findings) => Self::Findings(findings),
+            BuildError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Printing: results to standard output, what is wrong to standard error.
+
+use std::io::{ErrorKind, Write};
+
+use mds::check::{Finding, json_report, text_report};
+use mds::types::Problem;
+use serde_json::{Value, json};
+
+use super::arguments::Format;
+use super::error::CliError;
+
+/// Prints in the format that was asked for.
+#[derive(Debug)]
+pub(crate) struct Output {
+    format: Format,
+}
+
+impl Output {
+    pub(crate) const fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a result: the text for people, or the JSON value for programs.
+    pub(crate) fn result(&self, text: &str, value: impl FnOnce() -> Value) -> Result<(), CliError> {
+        match self.format {
+            Format::Text => self.bytes(text.as_bytes()),
+            // One line each, so that a program can read the values of a command that goes on, such as `serve`.
+            Format::Json => self.bytes(format!("{}\n", value()).as_bytes()),
+        }
+    }
+
+    /// Prints bytes as they are.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(CliError::BrokenPipe),
+            Err(error) => Err(CliError::failure(format!("the result cannot be printed: {error}"))),
+        }
+    }
+
+    /// Prints findings: to standard error for people, so that results stay clean; as the result for programs.
+    pub(crate) fn findings(&self, findings: &[Finding]) {
+        match self.format {
+            Format::Text => eprint(&text_report(findings)),
+            Format::Json => {
+                let value = json_report(findings).unwrap_or_default();
+                // There is nobody left to tell when this fails.
+                let _ = self.bytes(format!("{}\n", json!({"findings": value})).as_bytes());
+            }
+        }
+    }
+
+    /// Prints problems.
+    pub(crate) fn problems(&self, problems: &[Problem]) {
+        match self.format {
+            Format::Text => problems.iter().for_each(|problem| eprint(&text_of(problem))),
+            Format::Json => {
+                let entry = |problem: &Problem| json!({"message": problem.message, "place": problem.place, "hint": problem.hint});
+                let entries: Vec<Value> = problems.iter().map(entry).collect();
+                let _ = self.bytes(format!("{}\n", json!({"errors": entries})).as_bytes());
+            }
+        }
+    }
+}
+
+fn text_of(problem: &Problem) -> String {
+    let place = problem.place.as_ref().map_or_else(String::new, |place| format!("{place}: "));
+    let hint = problem.hint.as_ref().map_or_else(String::new, |hint| format!("  hint: {hint}\n"));
+    format!("error: {place}{}\n{hint}", problem.message)
+}
+
+/// Writes to standard error. When that fails nobody is listening.
+pub(crate) fn eprint(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A number with commas between thousands.
+pub(crate) fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number and its noun.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(counted(1, "node"), "1 node");
+    }
+}

@@ -1,0 +1,118 @@
+//! `mds render`: the bytes one node would get.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use mds::build::{NoObserver, prepare};
+use mds::inventory::Selector;
+use mds::render::RenderedNode;
+use mds::types::{DocumentName, NodeId};
+use serde_json::{Map, Value, json};
+
+use super::arguments::{SiteArguments, TreeArguments, release_of};
+use super::error::CliError;
+use super::output::Output;
+
+/// Print exactly what a node would get, without a server
+///
+/// From a site when one is named, else from the current release of the tree.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  mds render x1000c0s0b0n0 --site site              every document of a node
+  mds render 10.252.0.26 network-config --site site one document, by address
+  mds render tc1000 compute.yaml                    from the current release
+  mds render 1000 meta-data --release 4f2a          from an earlier one")]
+pub(crate) struct RenderArguments {
+    /// The node: its id, hostname, NID, IP or MAC address
+    #[arg(value_name = "NODE")]
+    node: String,
+    /// The document: meta-data, user-data, vendor-data, network-config or GROUP.yaml [default: all]
+    #[arg(value_name = "DOCUMENT")]
+    document: Option<DocumentName>,
+    /// The release to take it from, by id or its first digits [default: the current one]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["site", "repo"])]
+    release: Option<String>,
+    #[command(flatten)]
+    site: SiteArguments,
+    #[command(flatten)]
+    tree: TreeArguments,
+}
+
+/// A node's documents with their bytes.
+struct Documents {
+    node: NodeId,
+    bodies: Vec<(DocumentName, Vec<u8>)>,
+}
+
+pub(crate) fn run(arguments: &RenderArguments, output: &Output) -> Result<ExitCode, CliError> {
+    let selector = Selector::new(&arguments.node);
+    let mut documents = match arguments.site.is_given() {
+        true => from_site(arguments, &selector)?,
+        false => from_release(arguments, &selector)?,
+    };
+    documents.bodies.sort_by(|(left, _), (right, _)| left.cmp(right));
+    if let Some(wanted) = &arguments.document {
+        let names: Vec<String> = documents.bodies.iter().map(|(name, _)| name.to_string()).collect();
+        documents.bodies.retain(|(name, _)| name == wanted);
+        if documents.bodies.is_empty() {
+            let message = format!("node {} has no document {wanted}", documents.node);
+            return Err(CliError::failure(message).with_hint(format!("it has {}", names.join(", "))));
+        }
+    }
+    print(arguments, &documents, output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn from_site(arguments: &RenderArguments, selector: &Selector) -> Result<Documents, CliError> {
+    let site = arguments.site.required_site(&arguments.tree.state)?;
+    site.update()?;
+    let prepared = prepare(&site, &arguments.site.inventory()?, &mut NoObserver)?;
+    let plan = &prepared.plan;
+    let facts = plan.select(selector).map_err(CliError::failure)?;
+    let index = plan.facts().iter().position(|other| other.id() == facts.id()).unwrap_or_default();
+    let renderer = plan.renderer().map_err(|problems| problems.into_iter().map(|found| found.problem).collect());
+    let rendered = renderer
+        .and_then(|renderer| {
+            renderer.render(index).map_err(|problems| problems.into_iter().map(|found| found.problem).collect())
+        })
+        .map_err(CliError::Failure)?;
+    let RenderedNode { documents, .. } = rendered;
+    let bodies = documents.into_iter().map(|(name, _, body)| (name, body.to_vec())).collect();
+    Ok(Documents { node: facts.id().clone(), bodies })
+}
+
+fn from_release(arguments: &RenderArguments, selector: &Selector) -> Result<Documents, CliError> {
+    let tree = arguments
+        .tree
+        .open()
+        .map_err(|error| error.with_hint("name a site with --site DIR, or a tree with --tree DIR"))?;
+    let release = tree.open_release(release_of(&tree, arguments.release.as_deref())?)?;
+    let node = release.manifest().select(selector).map_err(CliError::failure)?;
+    let bodies = node
+        .documents
+        .iter()
+        .filter_map(|(name, digest)| release.object(digest).map(|body| (name.clone(), body.to_vec())))
+        .collect();
+    Ok(Documents { node: node.id.clone(), bodies })
+}
+
+fn print(arguments: &RenderArguments, documents: &Documents, output: &Output) -> Result<(), CliError> {
+    if output.is_json() {
+        let texts: Map<String, Value> = documents
+            .bodies
+            .iter()
+            .map(|(name, body)| (name.to_string(), String::from_utf8_lossy(body).into()))
+            .collect();
+        return output.result("", || json!({"node": documents.node, "documents": texts}));
+    }
+    if arguments.document.is_some() {
+        return documents.bodies.iter().try_for_each(|(_, body)| output.bytes(body));
+    }
+    for (index, (name, body)) in documents.bodies.iter().enumerate() {
+        let gap = if index == 0 { "" } else { "\n" };
+        output.bytes(format!("{gap}==> {} {name} <==\n", documents.node).as_bytes())?;
+        output.bytes(body)?;
+    }
+    Ok(())
+}

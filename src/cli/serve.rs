@@ -1,0 +1,322 @@
+//! `mds serve`: build, publish, serve, follow.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
+use ipnet::IpNet;
+use mds::build::{Observer, Phase, SiteFollower, SiteInput, Step};
+use mds::check::text_report;
+use mds::release::Tree;
+use mds::serve::{Pace, Prefixes, Server, Settings, Shared, TreeSource, TrustedProxies, follow};
+use mds::settings::{FILE_NAME, ServeFile, ServeFlags, ServeSettings, Source, Sourced, parse_settings};
+use mds::types::{Place, Problem};
+use serde_json::json;
+use tokio::sync::{oneshot, watch};
+
+use super::arguments::{SiteArguments, TreeArguments};
+use super::error::CliError;
+use super::output::Output;
+use super::progress::Progress;
+
+/// How often a folder or a local repository is looked at.
+const LOCAL_POLL: Duration = Duration::from_millis(400);
+/// How long the first release may take from being published to being served before the summary is printed anyway.
+const FIRST_LOAD: Duration = Duration::from_secs(10);
+
+/// Serve the current release of a tree, and follow its changes
+///
+/// With a site, it is built and published first, and again whenever it changes; a change that does not build keeps the
+/// last good release. Nodes are known by the address they ask from.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  mds serve --site site                              build and serve a folder, follow its changes
+  mds serve --tree /srv/mds/tree                     serve what `mds build --tree` publishes
+  mds serve --repo https://git.example.org/site.git --poll 30 --tree /srv/mds/tree
+  mds serve --site site --listen 10.252.0.1:80 --listen [fd00::1]:80
+  mds serve --site site --trusted-proxy 10.1.0.5     believe this sender's X-Forwarded-For")]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    site: SiteArguments,
+    #[command(flatten)]
+    tree: TreeArguments,
+    /// An address to listen on; may be repeated [default: 0.0.0.0:8080]
+    #[arg(long, value_name = "ADDR:PORT", env = "MDS_LISTEN", value_delimiter = ',')]
+    listen: Option<Vec<SocketAddr>>,
+    /// A sender whose X-Forwarded-For counts, as an address or a prefix; may be repeated [default: loopback]
+    #[arg(long, value_name = "CIDR", env = "MDS_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
+    trusted_proxy: Option<Vec<IpNet>>,
+    /// A path below which everything is served as well; may be repeated
+    /// [default: /cloud-init and /metadata-service]
+    #[arg(long, value_name = "PATH", env = "MDS_PREFIXES", value_delimiter = ',')]
+    prefix: Option<Vec<String>>,
+    /// Seconds between looks at a remote repository [default: 60]
+    #[arg(long, value_name = "SECONDS", env = "MDS_POLL")]
+    poll: Option<u64>,
+    /// A settings file whose [serve] table counts, instead of the site's mds.toml
+    #[arg(long, value_name = "FILE", env = "MDS_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let single = text.parse::<IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>().or(single).map_err(|_| "an address or a prefix such as 10.1.0.0/24 is expected".to_owned())
+}
+
+pub(crate) fn run(
+    arguments: &ServeArguments,
+    matches: Option<&ArgMatches>,
+    output: &Output,
+) -> Result<ExitCode, CliError> {
+    let site = arguments.site.site(&arguments.tree.state)?;
+    let inventory = arguments.site.inventory()?;
+    if let Some(site) = site.as_ref().filter(|site| site.is_remote()) {
+        update_once(site, output);
+    }
+    let settings = resolve_settings(arguments, matches, site.as_ref())?;
+    let tree = arguments.tree.open_or_create()?;
+    let server = Server::bind(&settings.listen.value)
+        .map_err(|error| CliError::failure(format!("{error} (the address is from {})", settings.listen.source)))?;
+    let addresses = server.local_addrs().map_err(|error| CliError::failure(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| CliError::failure(format!("the server cannot start its threads: {error}")))?;
+    let follower = site.map(|site| {
+        let interval = if site.is_remote() { Duration::from_secs(settings.poll.value) } else { LOCAL_POLL };
+        (SiteFollower::new(site, inventory, tree.clone()), interval)
+    });
+    let result = runtime.block_on(serve(server, &addresses, &settings, tree, follower, output));
+    // What still builds is left behind: publishing can be cut at any moment.
+    runtime.shutdown_background();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Fetches before the settings are read. When that fails, an earlier mirror may do.
+fn update_once(site: &SiteInput, output: &Output) {
+    Progress::new(output.is_json()).begin(Phase::Fetching);
+    if let Err(error) = site.update() {
+        tracing::warn!(%error, "the repository cannot be fetched; going on with what is there");
+    }
+}
+
+fn resolve_settings(
+    arguments: &ServeArguments,
+    matches: Option<&ArgMatches>,
+    site: Option<&SiteInput>,
+) -> Result<ServeSettings, CliError> {
+    let (file, name) = match (&arguments.config, site) {
+        (Some(path), _) => (read_config(path)?, path.display().to_string()),
+        (None, Some(site)) => (read_site_settings(site)?, FILE_NAME.to_owned()),
+        (None, None) => (ServeFile::default(), FILE_NAME.to_owned()),
+    };
+    let source = |id: &str, flag: &'static str, variable: &'static str| {
+        let from_environment =
+            matches.is_some_and(|matches| matches.value_source(id) == Some(ValueSource::EnvVariable));
+        if from_environment { Source::Environment(variable) } else { Source::Flag(flag) }
+    };
+    let flags = ServeFlags {
+        listen: arguments.listen.clone().map(|value| Sourced::new(value, source("listen", "--listen", "MDS_LISTEN"))),
+        trusted_proxies: arguments
+            .trusted_proxy
+            .clone()
+            .map(|value| Sourced::new(value, source("trusted_proxy", "--trusted-proxy", "MDS_TRUSTED_PROXIES"))),
+        prefixes: arguments
+            .prefix
+            .clone()
+            .map(|value| Sourced::new(value, source("prefix", "--prefix", "MDS_PREFIXES"))),
+        poll: arguments.poll.map(|value| Sourced::new(value, source("poll", "--poll", "MDS_POLL"))),
+    };
+    ServeSettings::resolve(flags, file, &name).map_err(CliError::failure)
+}
+
+fn read_config(path: &Path) -> Result<ServeFile, CliError> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Problem::at(Place::file(name.as_str()), format!("cannot be read: {error}")))?;
+    Ok(parse_settings(&name, &text)?.serve)
+}
+
+/// The `[serve]` table of the site. Without it nobody knows where to listen, so a broken one is a failure here, unlike
+/// later, when a release is being served.
+fn read_site_settings(site: &SiteInput) -> Result<ServeFile, CliError> {
+    let Some(bytes) = site.reader()?.read(FILE_NAME)? else { return Ok(ServeFile::default()) };
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(parse_settings(FILE_NAME, &text)?.serve)
+}
+
+async fn serve(
+    server: Server,
+    addresses: &[SocketAddr],
+    settings: &ServeSettings,
+    tree: Tree,
+    follower: Option<(SiteFollower, Duration)>,
+    output: &Output,
+) -> Result<(), CliError> {
+    let shared = Arc::new(Shared::new());
+    let prefixes = Prefixes::parse(settings.prefixes.value.iter().map(String::as_str));
+    let server_settings = Settings {
+        trusted_proxies: TrustedProxies::new(settings.trusted_proxies.value.iter().copied()),
+        prefixes: prefixes.map_err(|error| CliError::failure(error.to_string()))?,
+        ..Settings::default()
+    };
+    let mut ended = end_signal()?;
+    let mut server_end = ended.clone();
+    let serving = tokio::spawn(server.run(Arc::clone(&shared), server_settings, async move {
+        // An error means that nobody can ask for the end any more, which is an end too.
+        let _ = server_end.wait_for(|ended| *ended).await;
+    }));
+    let has_release = tree.current().is_ok_and(|current| current.is_some());
+    tokio::spawn(follow(Arc::new(TreeSource::new(tree)), Arc::clone(&shared), Pace::default()));
+    let (stop, stopped) = channel();
+    let must_serve = follower.is_some() || has_release;
+    if let Some((follower, interval)) = follower {
+        let (first, first_done) = oneshot::channel();
+        let builder = Builder { follower, interval, shared: Arc::clone(&shared), stopped, has_release };
+        let is_quiet = output.is_json();
+        std::thread::spawn(move || builder.run(first, is_quiet));
+        tokio::select! {
+            _ = ended.wait_for(|ended| *ended) => return Ok(()),
+            // A builder that is gone without a word has nothing to add.
+            result = first_done => if let Ok(Err(error)) = result { return Err(error) },
+        }
+    }
+    if must_serve {
+        let _ = tokio::time::timeout(FIRST_LOAD, wait_for_release(&shared)).await;
+    }
+    print_summary(&shared, addresses, output)?;
+    let result = serving.await;
+    drop(stop);
+    match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(CliError::failure(format!("the server cannot listen: {error}"))),
+        Err(error) => Err(CliError::failure(format!("the server ended unexpectedly: {error}"))),
+    }
+}
+
+/// Becomes true at SIGTERM or SIGINT.
+fn end_signal() -> Result<watch::Receiver<bool>, CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error| CliError::failure(format!("signals cannot be received: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("ending: finishing what has begun");
+        sender.send_replace(true);
+        // The sender lives on, so that receivers see the value and not its end.
+        std::future::pending::<()>().await;
+    });
+    Ok(receiver)
+}
+
+async fn wait_for_release(shared: &Shared) {
+    while shared.snapshot().release().is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Follows the site on a thread of its own.
+struct Builder {
+    follower: SiteFollower,
+    interval: Duration,
+    shared: Arc<Shared>,
+    stopped: Receiver<()>,
+    has_release: bool,
+}
+
+impl Builder {
+    /// The part of the program that this speaks for in `/health`.
+    const PART: &'static str = "site";
+
+    /// Builds once and says how that went; then follows until it is told to stop. Without any release to serve, a site
+    /// that does not build is a failure to start.
+    fn run(mut self, first: oneshot::Sender<Result<(), CliError>>, is_quiet: bool) {
+        let step = self.follower.step(&mut Progress::new(is_quiet));
+        match step {
+            Step::Failed(error) if !self.has_release => {
+                let _ = first.send(Err(error.into()));
+                return;
+            }
+            step => self.tell(&step),
+        }
+        // The receiver is gone only when the server is ending.
+        let _ = first.send(Ok(()));
+        while self.stopped.recv_timeout(self.interval) == Err(RecvTimeoutError::Timeout) {
+            let step = self.follower.step(&mut mds::build::NoObserver);
+            self.tell(&step);
+        }
+    }
+
+    fn tell(&self, step: &Step) {
+        match step {
+            Step::Published(published) => {
+                tracing::info!(release = %published.id.short(), objects = published.objects_written, "published");
+                self.shared.mend(Self::PART);
+            }
+            Step::Same => self.shared.mend(Self::PART),
+            Step::Failed(error) => self.shared.degrade(Self::PART, &reason(error)),
+            Step::Unchanged | Step::Settling => {}
+        }
+    }
+}
+
+/// What keeps a site from being built, on one line.
+fn reason(error: &mds::build::BuildError) -> String {
+    let text = match error {
+        mds::build::BuildError::Findings(findings) => text_report(findings),
+        other => other.to_string(),
+    };
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    format!("the site does not build: {}", lines.join("; "))
+}
+
+fn print_summary(shared: &Shared, addresses: &[SocketAddr], output: &Output) -> Result<(), CliError> {
+    let state = shared.snapshot();
+    let release = state.release();
+    let mut text = match release {
+        Some(release) => format!(
+            "release   {}\nnodes     {}\ndocuments {}\n",
+            release.id(),
+            release.node_count(),
+            release.document_count()
+        ),
+        None => "no release yet: nodes get 503 until one is published\n".to_owned(),
+    };
+    for address in addresses {
+        text.push_str(&format!("listening on http://{address}\n"));
+    }
+    if let (Some(node), Some(address)) = (release.and_then(|release| release.example_address()), addresses.first()) {
+        let here = reachable(*address);
+        text.push_str(&format!(
+            "try it:\n  curl -H 'X-Forwarded-For: {node}' http://{here}/meta-data\n  curl http://{here}/health\n"
+        ));
+    }
+    output.result(&text, || {
+        json!({
+            "release": release.map(|release| release.id()),
+            "nodes": release.map(|release| release.node_count()),
+            "documents": release.map(|release| release.document_count()),
+            "listening": addresses,
+        })
+    })
+}
+
+/// The address by which this machine reaches a socket that may be bound to all addresses.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
