@@ -14,7 +14,7 @@ use std::sync::Arc;
 use mds::release::{StoreError, Tree};
 use store_support::disks::{Fault, Op, TestDisk};
 use store_support::power::{Loss, PowerModel};
-use store_support::{Content, assert_content, content, publish, publish_with, time};
+use store_support::{Content, assert_content, content, publish, publish_with, scratch, time};
 
 const STEPS: usize = 8;
 const CRASH_AT: &str = "MDS_TEST_STORE_CRASH_AT";
@@ -109,7 +109,7 @@ fn killed_at_any_operation_the_tree_is_the_old_or_the_new_one() {
     let mut at = 0;
     loop {
         at += 1;
-        let folder = tempfile::tempdir().unwrap();
+        let folder = scratch();
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["child_that_is_killed", "--exact", "--nocapture", "--test-threads=1"])
             .env(CRASH_AT, at.to_string())
@@ -138,7 +138,7 @@ fn a_full_or_failing_disk_leaves_the_tree_as_it_was() {
     for fault in [Fault::Full, Fault::Once(ENOSPC), Fault::Once(EIO)] {
         for step in 0..=STEPS {
             for at in 1.. {
-                let folder = tempfile::tempdir().unwrap();
+                let folder = scratch();
                 let disk = TestDisk::new();
                 (0..step).for_each(|step| run_step(step, folder.path(), &disk).unwrap());
                 disk.set_fault(Some((at, fault)));
@@ -173,7 +173,7 @@ fn a_full_or_failing_disk_leaves_the_tree_as_it_was() {
 #[test]
 fn a_full_disk_leaves_no_temporary_files() {
     for at in 1.. {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = scratch();
         let disk = TestDisk::new();
         (0..2).for_each(|step| run_step(step, folder.path(), &disk).unwrap());
         disk.set_fault(Some((at, Fault::Full)));
@@ -192,7 +192,7 @@ fn steps_done(log: &[Op]) -> usize {
 }
 
 fn assert_power_cut(root: &Path, log: &[Op], loss: Loss, may_be_current: &[Option<u32>], go_on: bool) {
-    let left = tempfile::tempdir().unwrap();
+    let left = scratch();
     PowerModel::after(root, log).materialise(loss, left.path());
     let when = format!("power cut after operation {} with {loss:?}", log.len());
     assert_sound(left.path(), may_be_current, steps_done(log) == 0, &when);
@@ -203,7 +203,7 @@ fn assert_power_cut(root: &Path, log: &[Op], loss: Loss, may_be_current: &[Optio
 
 #[test]
 fn after_a_power_cut_at_any_operation_the_tree_is_the_old_or_the_new_one() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = scratch();
     let disk = TestDisk::new();
     for step in 0..=STEPS {
         run_step(step, folder.path(), &disk).unwrap();
@@ -228,7 +228,7 @@ fn a_power_cut_after_a_writer_died_and_another_went_on_loses_nothing() {
     // The second writer meets what the first has named but not synced, and must not rely on it.
     let mut seed = 0;
     for at in 1..200 {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = scratch();
         let disk = TestDisk::new();
         disk.set_fault(Some((at, Fault::Halt)));
         let mut step = 0;
@@ -243,7 +243,7 @@ fn a_power_cut_after_a_writer_died_and_another_went_on_loses_nothing() {
             }
         }
         let log = disk.log();
-        for length in (log.len() / 2..=log.len()).step_by(11).chain([log.len()]) {
+        for length in (log.len() / 2..=log.len()).step_by(17).chain([log.len()]) {
             seed += 1;
             let done = steps_done(&log[..length]);
             let may_be = [done.checked_sub(1).and_then(current_after), current_after(done.min(STEPS))];

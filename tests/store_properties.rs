@@ -12,7 +12,7 @@ use mds::release::{MappedRelease, StoreError, SwitchAction, Tree};
 use mds::types::ReleaseId;
 use proptest::prelude::*;
 use store_support::disks::{Fault, TestDisk};
-use store_support::{Content, assert_content, content, publish_with, time};
+use store_support::{Content, assert_content, content, publish_with, scratch, time};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -60,7 +60,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = scratch();
         let path = folder.path().join("tree");
         let disk = TestDisk::new();
         let world = Self { path, disk, model: Model::default(), readers: Vec::new(), _folder: folder };
@@ -108,11 +108,8 @@ impl World {
             }
             Step::Rollback => {
                 let line = model.published.iter().rev().find(|(id, _)| Some(*id) == model.current);
-                if let Some(previous) = line.and_then(|(_, previous)| *previous) {
-                    if model.releases.contains_key(&previous) {
-                        model.current = Some(previous);
-                    }
-                }
+                let previous = line.and_then(|(_, previous)| *previous);
+                model.current = previous.filter(|id| model.releases.contains_key(id)).or(model.current);
             }
             Step::RollbackTo(number) => model.current = self.nth(number).or(model.current),
             Step::Pin(number) => model.pins.extend(self.nth(number)),
@@ -163,10 +160,8 @@ impl World {
         let crashed = self.disk.was_reached();
         self.disk.set_fault(None);
         if crashed {
-            let seen = self.observe(&Model {
-                releases: [&self.model, &expected].into_iter().flat_map(|m| m.releases.clone()).collect(),
-                ..Model::default()
-            });
+            let known = [&self.model, &expected].into_iter().flat_map(|model| model.releases.clone()).collect();
+            let seen = self.observe(&Model { releases: known, ..Model::default() });
             assert!([self.model.current, expected.current].contains(&seen.current));
             assert!(seen.pins == self.model.pins || seen.pins == expected.pins);
             let stays = |id: &&ReleaseId| expected.releases.contains_key(id);
@@ -179,10 +174,8 @@ impl World {
             self.model = expected;
         }
         self.check();
-        if let Some(id) = self.model.current {
-            if self.readers.len() < 3 {
-                self.readers.push((self.tree().load(id).unwrap(), self.model.releases[&id].clone()));
-            }
+        if let Some(id) = self.model.current.filter(|_| self.readers.len() < 3) {
+            self.readers.push((self.tree().load(id).unwrap(), self.model.releases[&id].clone()));
         }
     }
 }

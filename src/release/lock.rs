@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -15,6 +17,10 @@ use super::switches::{Switch, SwitchAction, Switches};
 use super::temporary::{self, Temporary};
 use super::tree::{Tree, ids_in};
 use crate::types::ReleaseId;
+
+/// How often the lock is tried while nobody says to have it, and how long to wait in between.
+const ATTEMPTS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The lock of a tree. While it lives no other process, and nobody else in this one, can change the tree; dropping it
 /// gives the tree free, and so does the death of the process.
@@ -44,15 +50,16 @@ impl Tree {
         let path = self.path.join("lock");
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).at("open", &path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                // Who holds it is good to know, not necessary; the holder may be about to write it.
-                let _ = file.read_to_string(&mut text);
-                return Err(StoreError::Busy { path: self.path.to_path_buf(), pid: text.trim().parse().ok() });
+        let mut attempt = 1;
+        while let Err(error) = file.try_lock() {
+            let TryLockError::WouldBlock = error else { return Err(std::io::Error::from(error)).at("lock", &path) };
+            let pid = who(&mut file);
+            // Whoever just got it has not said so yet, or whoever had it is about to go.
+            if pid.is_some() || attempt == ATTEMPTS {
+                return Err(StoreError::Busy { path: self.path.to_path_buf(), pid });
             }
-            Err(TryLockError::Error(error)) => return Err(error).at("lock", &path),
+            attempt += 1;
+            thread::sleep(PAUSE);
         }
         // The lock is what counts; on a full disk it is held without saying by whom.
         let _ = say_who(&mut file);
@@ -68,10 +75,19 @@ fn say_who(file: &mut File) -> std::io::Result<()> {
     writeln!(file, "{}", std::process::id())
 }
 
+fn who(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
 impl Drop for TreeLock {
     fn drop(&mut self) {
-        // The lock goes when the file closes; the number only must not mislead whoever reads it.
+        // The number must not mislead whoever reads it. Closing the file would not be enough to give the lock free: a
+        // process that another thread is starting has the file open as well until it runs its program.
         let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
     }
 }
 

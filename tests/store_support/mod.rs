@@ -45,6 +45,11 @@ pub fn provenance(second: i64) -> Provenance {
     }
 }
 
+/// A folder for a test that makes thousands of files: in memory where there is such a place.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 pub fn address(number: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(0x0a00_0001 + u32::try_from(number).unwrap()))
 }
