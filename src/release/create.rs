@@ -43,7 +43,7 @@ pub(super) fn settle(tree: &Path, disk: &dyn Disk) -> Result<(), StoreError> {
 pub(super) fn create(tree: &Path, disk: &Arc<dyn Disk>) -> Result<(), StoreError> {
     match try_create(tree, disk) {
         // Another process made the same tree at the same time, and perhaps tidied up after us.
-        Err(_) if check_format(tree).is_ok() => Ok(()),
+        Err(_) if check_format(tree).is_ok() => settle(tree, &**disk),
         other => other,
     }
 }

@@ -199,8 +199,8 @@ impl TreeLock {
         action: SwitchAction,
         time: Timestamp,
     ) -> Result<Switched, StoreError> {
-        // A writer that died may have named packs and releases without making the names durable.
-        self.sync(&self.tree.packs_folder())?;
+        // A writer that died may have named the release without making the name durable. That of its packs is: they come
+        // before it.
         self.sync(&self.tree.releases_folder())?;
         let previous = match self.tree.current() {
             Err(StoreError::CurrentUnreadable { .. }) => None,
