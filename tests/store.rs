@@ -157,6 +157,9 @@ fn releases_are_listed_newest_first_with_their_marks() {
     let record = releases[0].record.as_ref().unwrap();
     assert_eq!((record.nodes, record.documents, &record.provenance), (2, 8, &provenance(3)));
     assert_eq!(releases[0].published, Some(time(3)));
+    let json = serde_json::to_value(&releases[0]).unwrap();
+    assert_eq!(json["published"], time(3).to_string());
+    assert_eq!(json["record"]["site"]["folder"], "site");
     assert!(lock.unpin(ids[0]).unwrap());
     assert!(!lock.unpin(ids[0]).unwrap());
     assert!(tree.releases().unwrap().iter().all(|release| !release.pinned));

@@ -18,6 +18,9 @@ pub(super) struct Catalogue {
     packs: Vec<Pack>,
     /// Every object of every pack, sorted by the first eight bytes of its digest.
     slots: Vec<Slot>,
+    /// Where in the slots the digests begin that start with each value of the leading bits, so that a look-up touches
+    /// a few neighbours only.
+    starts: Vec<usize>,
     unusable: Vec<UnusablePack>,
 }
 
@@ -114,6 +117,21 @@ impl Catalogue {
         }
         // The stable sort merges the runs that are sorted already, one per pack.
         self.slots.sort_by_key(|slot| slot.prefix);
+        let mut filled = 0;
+        self.starts = (0..1 << leading_bits(self.slots.len()))
+            .map(|value| {
+                let rest = &self.slots[filled..];
+                filled += rest.iter().take_while(|slot| self.leading(slot.prefix) < value).count();
+                filled
+            })
+            .collect();
+        self.starts.push(self.slots.len());
+    }
+
+    /// The leading bits of a digest that begins like that, as an index into the starts.
+    fn leading(&self, prefix: u64) -> usize {
+        // With no bits at all the shift would be by the whole width, which means zero here. Few bits fit into any usize.
+        prefix.checked_shr(u64::BITS - leading_bits(self.slots.len())).unwrap_or(0) as usize
     }
 
     /// Whether a usable pack holds the object.
@@ -125,8 +143,11 @@ impl Catalogue {
     /// always the same one.
     pub(super) fn locate(&self, digest: &Digest) -> Option<(usize, usize)> {
         let wanted = prefix(digest);
-        let start = self.slots.partition_point(|slot| slot.prefix < wanted);
-        self.slots[start..].iter().take_while(|slot| slot.prefix == wanted).find_map(|slot| {
+        let leading = self.leading(wanted);
+        let (start, end) = (*self.starts.get(leading)?, *self.starts.get(leading + 1)?);
+        let near = &self.slots[start..end];
+        let first = near.partition_point(|slot| slot.prefix < wanted);
+        near[first..].iter().take_while(|slot| slot.prefix == wanted).find_map(|slot| {
             let (pack, position) = (slot.pack as usize, slot.record as usize);
             (self.packs[pack].index.record(position).digest == *digest).then_some((pack, position))
         })
@@ -171,6 +192,11 @@ impl Pack {
     }
 }
 
+/// How many leading bits tell apart about as many groups of digests as there are digests, eight to a group.
+fn leading_bits(objects: usize) -> u32 {
+    objects.checked_ilog2().unwrap_or(0).saturating_sub(3)
+}
+
 fn prefix(digest: &Digest) -> u64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest.as_bytes()[..8]);
@@ -185,4 +211,37 @@ pub(super) fn pack_path(folder: &Path, name: &Digest) -> PathBuf {
 /// The path of the index of a pack.
 pub(super) fn index_path(folder: &Path, name: &Digest) -> PathBuf {
     folder.join(format!("{name}.idx"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::index;
+
+    #[test]
+    fn every_object_of_every_pack_is_found_and_no_other() {
+        for (packs, objects) in [(0u64, 0u64), (1, 0), (1, 1), (1, 7), (1, 8), (2, 8), (3, 1000)] {
+            let folder = tempfile::tempdir().unwrap();
+            let object = |pack: u64, number: u64| format!("{number} of {pack}").into_bytes();
+            for pack in 0..packs {
+                let (mut bytes, mut records) = (pack.to_le_bytes().to_vec(), Vec::new());
+                for number in 0..objects {
+                    let object = object(pack, number);
+                    let (offset, length) = (bytes.len() as u64, object.len() as u64);
+                    records.push(Record { digest: Digest::of(&object), offset, length });
+                    bytes.extend(object);
+                }
+                let name = Digest::of(&bytes);
+                fs::write(pack_path(folder.path(), &name), &bytes).unwrap();
+                let index = index::encode(&name, bytes.len() as u64, &mut records);
+                fs::write(index_path(folder.path(), &name), index).unwrap();
+            }
+            let catalogue = Catalogue::open(folder.path()).unwrap();
+            for (pack, number) in (0..packs).flat_map(|pack| (0..objects).map(move |number| (pack, number))) {
+                let bytes = object(pack, number);
+                assert_eq!(catalogue.read(&Digest::of(&bytes)).unwrap().unwrap(), bytes);
+            }
+            assert!((0..1000).all(|number| !catalogue.contains(&Digest::of(&object(packs, number)))));
+        }
+    }
 }

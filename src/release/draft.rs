@@ -80,7 +80,7 @@ pub(super) fn seal(nodes: Vec<NodeEntry>, has: impl Fn(&Digest) -> bool) -> Resu
 }
 
 /// Sees that every document of the manifest is there.
-pub(super) fn check_objects(manifest: &Manifest, has: impl Fn(&Digest) -> bool) -> Result<(), StoreError> {
+pub(super) fn check_objects(manifest: &Manifest, mut has: impl FnMut(&Digest) -> bool) -> Result<(), StoreError> {
     for node in manifest.nodes() {
         if let Some((document, digest)) = node.documents.iter().find(|(_, digest)| !has(digest)) {
             let (node, document) = (node.id.clone(), document.clone());

@@ -52,11 +52,19 @@ pub struct ExportReport {
 /// # Errors
 /// When there is no such release, it is not whole, the folder holds other things, or cannot be written.
 pub fn export(tree: &Tree, release: ReleaseId, folder: &Path) -> Result<ExportReport, StoreError> {
-    let release = tree.open_release(release)?;
     let (folder, exists) = target(folder)?;
-    let (staging, inside) = staging(&folder, exists)?;
-    let written = write_all(&release, &staging).and_then(|report| {
-        put_in_place(&staging, &folder, exists, inside)?;
+    export_to(&tree.open_release(release)?, &folder, exists, exists && is_mount_point(&folder))
+}
+
+fn export_to(
+    release: &StoredRelease,
+    folder: &Path,
+    exists: bool,
+    only_within: bool,
+) -> Result<ExportReport, StoreError> {
+    let (staging, inside) = staging(folder, exists, only_within)?;
+    let written = write_all(release, &staging).and_then(|report| {
+        put_in_place(&staging, folder, exists, inside)?;
         Ok(report)
     });
     let removed = fs::remove_dir_all(&staging);
@@ -97,11 +105,11 @@ fn target(folder: &Path) -> Result<(PathBuf, bool), StoreError> {
 
 /// Makes the folder to write into: beside the target, so that it can take its place in one step; or within, when the
 /// target is a mount point or its parent is not ours to write.
-fn staging(folder: &Path, exists: bool) -> Result<(PathBuf, bool), StoreError> {
+fn staging(folder: &Path, exists: bool, only_within: bool) -> Result<(PathBuf, bool), StoreError> {
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let parent = folder.parent().map(shown).unwrap_or_else(|| folder.to_owned());
     let mut choices = Vec::new();
-    if !exists || !is_mount_point(folder) {
+    if !only_within {
         choices.push((parent.as_path(), format!(".{name}{MARKER}-"), false));
     }
     if exists {
@@ -290,6 +298,8 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::release::{FindingsSummary, Provenance, ReleaseSink as _, SiteSource};
+    use crate::types::NodeId;
 
     #[test]
     fn hostnames_that_could_leave_a_folder_are_not_safe() {
@@ -307,5 +317,41 @@ mod tests {
         fs::write(&other, "2").unwrap();
         exchange(&one, &other).unwrap();
         assert_eq!((fs::read(one).unwrap(), fs::read(other).unwrap()), (b"2".to_vec(), b"1".to_vec()));
+    }
+    #[test]
+    fn a_folder_that_must_stay_itself_gets_new_contents() {
+        let place = tempfile::tempdir().unwrap();
+        let tree = Tree::open_or_create(place.path().join("tree")).unwrap();
+        let target = place.path().join("mount");
+        fs::create_dir(&target).unwrap();
+        let before = fs::File::open(&target).unwrap();
+        for text in ["one", "two"] {
+            let mut lock = tree.lock().unwrap();
+            let mut writer = lock.begin().unwrap();
+            let document = (DocumentName::MetaData, writer.add(text.as_bytes()).unwrap());
+            writer.add_node(NodeEntry {
+                id: NodeId::parse("a").unwrap(),
+                hostname: "a".to_owned(),
+                nid: None,
+                instance_id: "a".to_owned(),
+                macs: vec![],
+                addresses: vec!["10.0.0.1".parse().unwrap()],
+                groups: vec![],
+                documents: BTreeMap::from([document]),
+            });
+            let time = "2026-01-02T03:04:05Z".parse().unwrap();
+            let site = SiteSource::Folder { folder: "site".to_owned(), commit: None };
+            let (inventory, mds_version) = (Digest::of(b""), "0.1.0".to_owned());
+            let provenance = Provenance { site, inventory, mds_version, time, findings: FindingsSummary::default() };
+            let id = writer.finish(provenance).unwrap().id;
+            // What an export that was killed left in it does not stand in the way.
+            fs::create_dir(target.join(".mds-export-0")).unwrap();
+            let (folder, exists) = super::target(&target).unwrap();
+            export_to(&tree.open_release(id).unwrap(), &folder, exists, true).unwrap();
+            assert_eq!(fs::read_to_string(target.join("by-address/10.0.0.1/meta-data")).unwrap(), text);
+            assert_eq!(fs::read_dir(&target).unwrap().count(), 4);
+        }
+        let inode = |metadata: fs::Metadata| std::os::unix::fs::MetadataExt::ino(&metadata);
+        assert_eq!(inode(before.metadata().unwrap()), inode(fs::metadata(&target).unwrap()));
     }
 }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::catalogue::Catalogue;
 use super::disk::{FILE_MODE, write_durably};
@@ -32,7 +33,7 @@ pub struct TreeLock {
 }
 
 /// What a switch of `current` did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Switched {
     /// The release that is current now.
     pub release: ReleaseId,

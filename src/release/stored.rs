@@ -20,13 +20,12 @@ pub struct StoredRelease {
 impl StoredRelease {
     /// Joins a manifest with the packs and maps every pack that it needs.
     pub(super) fn new(id: ReleaseId, manifest: Manifest, catalogue: Catalogue) -> Result<Self, StoreError> {
-        check_objects(&manifest, |digest| catalogue.contains(digest))?;
         let mut needed = vec![false; catalogue.packs().len()];
-        for digest in manifest.nodes().iter().flat_map(|node| node.documents.values()) {
-            if let Some((pack, _)) = catalogue.locate(digest) {
-                needed[pack] = true;
-            }
-        }
+        check_objects(&manifest, |digest| {
+            let found = catalogue.locate(digest);
+            found.iter().for_each(|(pack, _)| needed[*pack] = true);
+            found.is_some()
+        })?;
         for (pack, _) in catalogue.packs().iter().zip(needed).filter(|(_, needed)| *needed) {
             pack.bytes()?;
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::catalogue::Catalogue;
 use super::create;
@@ -14,7 +15,7 @@ use super::disk::{Disk, RealDisk, shown};
 use super::error::{At, StoreError};
 use super::manifest::Manifest;
 use super::mapped::MappedRelease;
-use super::provenance::ReleaseRecord;
+use super::provenance::{ReleaseRecord, rfc3339};
 use super::stored::StoredRelease;
 use super::switches::{Switch, SwitchAction, Switches};
 use crate::types::ReleaseId;
@@ -33,7 +34,7 @@ pub struct Tree {
 }
 
 /// What is known about a release without reading its manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReleaseSummary {
     /// The release's id.
     pub id: ReleaseId,
@@ -42,6 +43,7 @@ pub struct ReleaseSummary {
     /// Whether collection must keep it.
     pub pinned: bool,
     /// When it was last published, by the log of switches.
+    #[serde(serialize_with = "rfc3339::serialize_option")]
     pub published: Option<Timestamp>,
     /// Where it came from; `None` when `release.json` is not readable.
     pub record: Option<ReleaseRecord>,
