@@ -200,14 +200,16 @@ fn meta_data_value(cluster: &ClusterSettings, facts: &NodeFacts, public_keys: &V
     v1.extend(optional("cloud_provider", non_empty(&cluster.cloud_provider)));
     v1.extend(optional("public_keys", (!facts.public_keys.is_empty()).then(|| public_keys.clone())));
     v1.insert("vendor_data".into(), vendor_data.clone());
-    map([
+    let mut document = map([
         ("instance-id", facts.instance_id.clone().into()),
         ("local-hostname", facts.local_hostname.clone().into()),
         ("hostname", facts.hostname.clone().into()),
         ("cluster-name", cluster.name.clone().into()),
-        ("instance_data", map([("v1", v1.into())]).into()),
-    ])
-    .into()
+    ]);
+    // The original has the keys below `v1` only, where cloud-init never looks: without this the default user gets none.
+    document.extend(optional("public-keys", (!facts.public_keys.is_empty()).then(|| public_keys.clone())));
+    document.insert("instance_data".into(), map([("v1", v1.into())]).into());
+    document.into()
 }
 
 fn vendor_data_value(

@@ -198,7 +198,7 @@ fn plain_message(message: &str) -> (String, Option<String>) {
         nearest(word, FILTERS).map(|candidate| format!("did you mean `{candidate}`?"))
     } else if said.starts_with("Unknown template") {
         Some("templates are included by their path from the top of the site".to_owned())
-    } else if said.starts_with("Found `:`") {
+    } else if said.starts_with("Found `:`") || said.starts_with("Found string but expected identifier") {
         Some("arguments of filters stand in brackets, as in `default(value=\"x\")`".to_owned())
     } else {
         nearest(word, listed.split(", ")).map(|candidate| format!("did you mean `{candidate}`?"))

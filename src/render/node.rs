@@ -99,8 +99,8 @@ impl<'a> NodeRenderer<'a> {
         let mut vendor = context.with("include_urls", urls);
         let (name, message) = match delivery {
             Delivery::Include => ("include", String::new()),
-            // Nothing to carry: an empty cloud-config keeps vendor-data there and harmless.
-            Delivery::Inline if parts.is_empty() => ("inline", "#cloud-config\n".to_owned()),
+            // Nothing to carry. The braces matter: cloud-init calls a cloud-config without any content degraded.
+            Delivery::Inline if parts.is_empty() => ("inline", "#cloud-config\n{}\n".to_owned()),
             Delivery::Inline => ("inline", String::from_utf8_lossy(&multipart(parts)).into_owned()),
         };
         vendor.insert_value("delivery", name.into());
