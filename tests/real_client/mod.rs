@@ -1,0 +1,22 @@
+//! Real cloud-init clients in network namespaces, booting from a running `mds`.
+//!
+//! A [`Laboratory`] is a bridge, a server and a site. It makes [`Node`]s: a disk (an overlay over a cached Debian root)
+//! and a network namespace with a MAC and an IP address of its own. Booting one runs the stages that Debian's units
+//! run; what the node wrote is then read from its disk. Everything is named by the process that made it, goes away when
+//! dropped, and what a killed run left is removed by the next.
+
+mod boot;
+mod laboratory;
+mod network;
+mod node;
+mod programs;
+mod roots;
+mod scratch;
+mod server;
+mod site;
+
+pub(crate) use boot::Boot;
+pub(crate) use laboratory::Laboratory;
+pub(crate) use node::Node;
+pub(crate) use roots::{Client, Root};
+pub(crate) use site::{CLUSTER_KEY, Delivery, FIRST, Machine, NODE_KEY, OPERATOR_KEY, PLAIN, SECOND};
