@@ -1,0 +1,480 @@
+//! `mds build`: what it prints, what it refuses, and with which exit code.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod cli_support;
+
+use std::fs;
+
+use cli_support::{COMPUTE, Sandbox, git};
+use insta::assert_snapshot;
+use mds::release::Tree;
+
+const BUILD: [&str; 6] = ["build", "--site", "site", "--mock-smd", "--tree", "tree"];
+
+#[test]
+fn a_first_build_a_second_one_and_a_change() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 0
+    --- stdout
+    published release [DIGEST]
+    3 nodes, 15 documents
+    the first release of this tree
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    publishing
+    ");
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 0
+    --- stdout
+    published release [DIGEST]
+    3 nodes, 15 documents
+    nothing changed since the current release
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    publishing
+    ");
+    sandbox.write("site/groups/compute/cloud-config.yaml", &COMPUTE.replace("role", "hostname"));
+    fs::remove_file(sandbox.path("site/groups/green/cloud-config.yaml")).unwrap();
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 0
+    --- stdout
+    published release [DIGEST]
+    3 nodes, 14 documents
+    changes since [DIGEST]:
+      0 documents added, 4 documents changed, 1 document removed; 2 nodes concerned
+      meta-data ~1  x1000c0s0b0n0
+      vendor-data ~1  x1000c0s0b0n0
+      compute.yaml ~2  x1000c0s0b0n0, x1000c0s0b0n1
+      green.yaml -1  x1000c0s0b0n0
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    publishing
+    ");
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&[&BUILD[..], &["--dry-run"]].concat()), @"
+    exit code 0
+    --- stdout
+    would publish release [DIGEST]
+    3 nodes, 15 documents
+    the first release of this tree
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    ");
+    assert!(!sandbox.path("tree").exists());
+    let published = sandbox.build();
+    sandbox.write("site/groups/green/cloud-config.yaml", "#cloud-config\n");
+    let would = sandbox.json(&[&BUILD[..], &["--dry-run"]].concat());
+    assert_eq!(would["published"], false);
+    assert_eq!(would["previous"], published);
+    assert_eq!(would["changes"]["documents_changed"], 1);
+    assert_eq!(Tree::open(sandbox.path("tree")).unwrap().releases().unwrap().len(), 1);
+}
+
+#[test]
+fn a_check_needs_no_tree_and_writes_none() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["build", "--check", "--site", "site", "--mock-smd"]), @"
+    exit code 0
+    --- stdout
+    checked 3 nodes with 15 documents: no errors, 0 warnings
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    ");
+    sandbox.write("site/nodes/x9.yaml", "meta: {hostname: mine}\n");
+    assert_snapshot!(sandbox.run(&["build", "--check", "--site", "site", "--mock-smd"]), @"
+    exit code 0
+    --- stdout
+    checked 3 nodes with 15 documents: no errors, 2 warnings
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    warning[unknown-node]: nodes/x9.yaml: the inventory has no node of this id
+    warning[hidden-name]: nodes/x9.yaml: the meta key `hostname` hides the node's own `hostname` from templates
+      hint: choose another name for the key
+    0 errors, 2 warnings
+    ");
+    assert!(!sandbox.path(".mds").exists());
+}
+
+#[test]
+fn an_undefined_name_is_one_message_with_the_count_of_nodes() {
+    let sandbox = Sandbox::new();
+    sandbox.write("site/groups/compute/cloud-config.yaml", "#cloud-config\nhostname: {{ hostnme }}\n");
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 1
+    --- stdout
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    error[template]: groups/compute/cloud-config.yaml:2:14: Variable `hostnme` is not defined
+      hint: did you mean `hostname`?
+      concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
+    1 error, 0 warnings
+    ");
+    assert!(Tree::open(sandbox.path("tree")).unwrap().current().unwrap().is_none());
+}
+
+#[test]
+fn broken_templates_are_all_reported() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .write("site/groups/compute/cloud-config.yaml", "#cloud-config\nhostname: {{ hostname | default(\"x\") }}\n");
+    sandbox.write("site/groups/green/cloud-config.yaml", "#cloud-config\n{% if %}\n");
+    sandbox.write("site/user-data/default", "{{ hostname | uper }}");
+    assert_snapshot!(sandbox.run(&BUILD), @r#"
+    exit code 1
+    --- stdout
+    --- stderr
+    reading the site
+    error[template]: groups/compute/cloud-config.yaml:2:33: Found string but expected identifier
+      hint: arguments of filters stand in brackets, as in `default(value="x")`
+      concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
+    error[template]: groups/green/cloud-config.yaml:2:7: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(`
+      concerns 1 node: x1000c0s0b0n0
+    2 errors, 0 warnings
+    "#);
+}
+
+#[test]
+fn rendered_text_that_is_not_yaml_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write("site/groups/compute/cloud-config.yaml", "#cloud-config\nkey: [{{ nid }}\nother: {{ role }}\n");
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 1
+    --- stdout
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    error[yaml-syntax]: groups/compute/cloud-config.yaml: the rendered document is not YAML: did not find expected ',' or ']' in line 3, column 6 of the rendered text
+      hint: look at it with `mds render NODE compute.yaml`
+      concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
+    1 error, 0 warnings
+    ");
+}
+
+#[test]
+fn broken_toml_yaml_and_json_have_file_line_and_column() {
+    let sandbox = Sandbox::new();
+    sandbox.write("site/mds.toml", "[cluster]\nname = \"demo\nshort_name = \"tc\"\n");
+    assert_snapshot!(sandbox.run(&BUILD), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: mds.toml:2:13: invalid basic string, expected `"`
+    "#);
+    let sandbox = Sandbox::new();
+    sandbox.write("site/groups/compute/group.yaml", "meta:\n  a: [1,\n  b: 2\n");
+    sandbox.write("site/nodes/x1000c0s0b0n0.yaml", "hostnam: x\n");
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: groups/compute/group.yaml:4:1: did not find expected ',' or ']'
+    error: nodes/x1000c0s0b0n0.yaml:1:1: unknown field `hostnam`, expected one of `description`, `instance_id`, `hostname`, `local_hostname`, `cloud_init_base_url`, `public_keys`, `meta`
+      hint: did you mean `hostname`?
+    ");
+    let sandbox = Sandbox::new();
+    sandbox.write("site/inventory.json", "{\"format\": 1,\n \"nodes\": [{\"id\": \"x1\",}]}\n");
+    assert_snapshot!(sandbox.run(&["build", "--site", "site", "--tree", "tree"]), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: inventory.json:2:24: trailing comma
+    ");
+}
+
+#[test]
+fn unknown_settings_get_a_suggestion() {
+    let sandbox = Sandbox::new();
+    sandbox.write("site/mds.toml", "[cluster]\nname = \"demo\"\n\n[vendor_dta]\ndelivery = \"inline\"\n");
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: mds.toml:4:2: unknown field `vendor_dta`, expected one of `cluster`, `inventory`, `networks`, `network_config`, `groups`, `vendor_data`, `render`, `serve`
+      hint: did you mean `vendor_data`?
+    ");
+    sandbox.write("site/mds.toml", "[vendor_data]\ndelivery = \"inlined\"\n");
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: mds.toml:2:12: unknown variant `inlined`, expected `include` or `inline`
+      hint: did you mean `inline`?
+    ");
+}
+
+#[test]
+fn an_illegal_group_label_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.write("site/groups/two words/cloud-config.yaml", "#cloud-config\n");
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: groups/two words: `two words` is not a group label: 1 to 255 letters, digits or `._:+@=~,-`, not starting with `.` or `-`
+      hint: rename the folder
+    ");
+}
+
+#[test]
+fn an_inventory_id_that_is_not_safe_in_a_path_is_refused() {
+    let sandbox = Sandbox::new();
+    let inventory = "{\"format\":1,\"nodes\":[\n  {\"id\":\"../../../etc/cron.d/x\"}\n]}\n";
+    assert_snapshot!(sandbox.run_with_input(&["build", "--site", "site", "--inventory", "-", "--tree", "tree"], inventory), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: standard input:2:32: `../../../etc/cron.d/x` is not a node id that is safe in a path: 1 to 128 letters, digits, `.`, `_`, `:` or `-`, starting with a letter or digit
+    ");
+}
+
+#[test]
+fn an_inventory_comes_from_standard_input_too() {
+    let sandbox = Sandbox::new();
+    let inventory = "{\"format\":1,\"nodes\":[{\"id\":\"n1\",\"nid\":1,\"groups\":[\"green\"],\"interfaces\":[{\"mac\":\"52:54:00:12:34:56\",\"addresses\":[{\"ip\":\"10.252.0.9\"}]}]}]}";
+    assert_snapshot!(sandbox.run_with_input(&["build", "--site", "site", "--inventory", "-", "--tree", "tree"], inventory), @"
+    exit code 0
+    --- stdout
+    published release [DIGEST]
+    1 node, 5 documents
+    the first release of this tree
+    --- stderr
+    reading the site
+    rendering 1 node
+    publishing
+    ");
+    assert_snapshot!(sandbox.stdout(&["render", "10.252.0.9", "network-config", "--tree", "tree"]), @r#"
+    version: 2
+    ethernets:
+      eth0:
+        match:
+          macaddress: "52:54:00:12:34:56"
+        addresses:
+          - 10.252.0.9/17
+        routes:
+          - to: 0.0.0.0/0
+            via: 10.252.0.1
+    "#);
+}
+
+#[test]
+fn two_nodes_that_share_something_are_both_named() {
+    let sandbox = Sandbox::new();
+    let interface = |mac: &str, ip: &str| {
+        format!("{{\"mac\":\"52:54:00:00:00:{mac}\",\"addresses\":[{{\"ip\":\"10.252.0.{ip}\"}}]}}")
+    };
+    let inventory = format!(
+        "{{\"format\":1,\"nodes\":[{{\"id\":\"a\",\"nid\":1,\"interfaces\":[{}]}},{{\"id\":\"b\",\"nid\":1,\"interfaces\":[{}]}}]}}",
+        interface("01", "9"),
+        interface("01", "9")
+    );
+    sandbox.write("inventory.json", &inventory);
+    let build = ["build", "--site", "site", "--inventory", "inventory.json", "--tree", "tree"];
+    assert_snapshot!(sandbox.run(&build), @r#"
+    exit code 1
+    --- stdout
+    --- stderr
+    reading the site
+    rendering 2 nodes
+    error[duplicate-address]: the address 10.252.0.9 belongs to a and b
+      hint: mend the inventory, or allow it with allow_duplicate = ["address"] in [inventory] of mds.toml
+      concerns 2 nodes: a, b
+    error[duplicate-mac]: the MAC address 52:54:00:00:00:01 belongs to a and b
+      hint: mend the inventory, or allow it with allow_duplicate = ["mac"] in [inventory] of mds.toml
+      concerns 2 nodes: a, b
+    error[duplicate-hostname]: the hostname tc0001 belongs to a and b
+      hint: mend the inventory, or allow it with allow_duplicate = ["hostname"] in [inventory] of mds.toml
+      concerns 2 nodes: a, b
+    error[duplicate-nid]: the NID 1 belongs to a and b
+      hint: mend the inventory, or allow it with allow_duplicate = ["nid"] in [inventory] of mds.toml
+      concerns 2 nodes: a, b
+    4 errors, 0 warnings
+    "#);
+    let allow = format!(
+        "[inventory]\nallow_duplicate = [\"address\", \"mac\", \"hostname\", \"nid\"]\n{}",
+        cli_support::SETTINGS
+    );
+    sandbox.write("site/mds.toml", &allow);
+    assert!(sandbox.run(&build).starts_with("exit code 0\n"));
+}
+
+#[test]
+fn a_boot_interface_outside_every_network_is_one_finding() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "site/mds.toml",
+        &cli_support::SETTINGS.replace("10.252.0.0/17", "10.253.0.0/17").replace("gateway = \"10.252.0.1\"", ""),
+    );
+    assert_snapshot!(sandbox.run(&BUILD), @r#"
+    exit code 1
+    --- stdout
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    error[boot-interface]: mds.toml: network-config would leave out the boot interface: its address lies in no network of the table
+      hint: add its prefix to a [networks.<label>] table, or give the network of its label method = "dhcp"
+      concerns 3 nodes: x1000c0s0b0n0, x1000c0s0b0n1, x1000c0s1b0n0
+    1 error, 0 warnings
+    "#);
+}
+
+#[test]
+fn a_tree_of_a_newer_format_is_left_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.build();
+    sandbox.write("tree/format", "mds-tree 2\n");
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: tree has tree format 2, and this mds knows formats up to 1; use the mds that wrote it, or a newer one
+    ");
+    assert_snapshot!(sandbox.run(&["releases", "--tree", "tree"]), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: tree has tree format 2, and this mds knows formats up to 1; use the mds that wrote it, or a newer one
+    ");
+}
+
+#[test]
+fn a_folder_with_other_things_in_it_is_not_taken_for_a_tree() {
+    let sandbox = Sandbox::new();
+    sandbox.write("tree/holiday.jpg", "");
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: tree is neither empty nor a tree of mds (it holds `holiday.jpg`); choose another folder for the tree
+    ");
+}
+
+#[test]
+fn a_second_writer_is_told_who_the_first_is() {
+    let sandbox = Sandbox::new();
+    sandbox.build();
+    let tree = Tree::open(sandbox.path("tree")).unwrap();
+    let lock = tree.lock().unwrap();
+    let message = sandbox.run(&BUILD).replace(&std::process::id().to_string(), "[PID]");
+    drop(lock);
+    assert_snapshot!(message, @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: another mds (process [PID]) is writing to tree; wait until it is done, then try again
+    ");
+    assert!(sandbox.run(&BUILD).starts_with("exit code 0\n"));
+}
+
+#[test]
+fn a_site_or_an_inventory_that_is_not_there_is_named() {
+    let sandbox = Sandbox::new();
+    assert_snapshot!(sandbox.run(&["build", "--site", "nowhere", "--tree", "tree"]), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: the site `nowhere` cannot be opened: No such file or directory (os error 2)
+      hint: name a folder with an mds.toml in it, or make one with `mds init DIR`
+    ");
+    assert_snapshot!(sandbox.run(&["build", "--site", "site", "--tree", "tree"]), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: inventory.json: the site has no inventory, so there are no nodes to build for
+      hint: add the file, name one with --inventory FILE, or try --mock-smd
+    ");
+    assert_snapshot!(sandbox.run(&["build", "--site", "site", "--inventory", "gone.json", "--tree", "tree"]), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: the inventory gone.json cannot be read: No such file or directory (os error 2)
+    ");
+    assert_snapshot!(sandbox.run(&["build"]), @"
+    exit code 64
+    --- stdout
+    --- stderr
+    error: no site is named
+      hint: name a folder with --site DIR or a repository with --repo URL
+    ");
+    assert_snapshot!(sandbox.run(&["build", "--site", "site", "--mock-smd", "--tree", "site/mds.toml/tree"]), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: cannot create site/mds.toml/tree: Not a directory (os error 20)
+    ");
+}
+
+#[test]
+fn a_repository_is_read_at_a_commit_and_never_from_its_checkout() {
+    let sandbox = Sandbox::new();
+    let site = sandbox.path("site");
+    git(&site, &["init", "--quiet"]);
+    git(&site, &["add", "."]);
+    git(&site, &["commit", "--quiet", "-m", "first"]);
+    let commit = git(&site, &["rev-parse", "HEAD"]);
+    sandbox.write("site/groups/compute/cloud-config.yaml", "#cloud-config\n{{ broken\n");
+    let build = ["build", "--repo", "site", "--mock-smd", "--tree", "tree"];
+    let release = sandbox.json(&build)["release"].clone();
+    let record =
+        fs::read_to_string(sandbox.path(&format!("tree/releases/{}/release.json", release.as_str().unwrap()))).unwrap();
+    assert!(record.contains(&commit), "{record}");
+    assert_snapshot!(sandbox.run(&[&build[..], &["--rev", "no-such-branch"]].concat()), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: `no-such-branch` is no commit of site: revspec 'no-such-branch' not found
+      hint: name a branch, a tag or a commit with --rev
+    ");
+    assert_snapshot!(sandbox.run(&["build", "--repo", "tree", "--mock-smd", "--tree", "tree"]), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: `tree` cannot be opened as a Git repository: could not find repository at 'tree'
+      hint: a folder that is not a repository is read with --site
+    ");
+    assert!(sandbox.run(&BUILD).starts_with("exit code 1\n"), "the folder itself is broken");
+}
+
+#[test]
+fn json_says_what_the_text_says() {
+    let sandbox = Sandbox::new();
+    let value = sandbox.json(&BUILD);
+    assert_eq!(value["nodes"], 3);
+    assert_eq!(value["documents"], 15);
+    assert_eq!(value["changes"]["nodes_added"].as_array().unwrap().len(), 3);
+    sandbox.write("site/groups/compute/cloud-config.yaml", "{{ nope }}");
+    let output = sandbox.command(&[&BUILD[..], &["--format", "json"]].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["findings"][0]["rule"], "template");
+    assert_eq!(value["findings"][0]["place"]["line"], 1);
+    assert_eq!(value["findings"][0]["nodes"].as_array().unwrap().len(), 2);
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
