@@ -221,3 +221,20 @@ fn a_port_in_use_is_said_with_where_the_address_comes_from() {
     error: cannot listen on [ADDRESS]: Address already in use (os error 98) (another process has the port: find it with `ss -ltnp`, or choose another port) (the address is from the flag --listen)
     ");
 }
+
+#[test]
+fn a_template_that_never_ends_does_not_end_the_server() {
+    let sandbox = Sandbox::new();
+    sandbox.write("site/mds.toml", &format!("[render]\nmax_seconds = 1\n{}", cli_support::SETTINGS));
+    let server = sandbox.serve(&["--site", "site", "--mock-smd"]);
+    // Nothing is called and nothing written in these loops, so nothing inside the template can notice the time.
+    let digits = "{% for digit in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] %}";
+    let endless = format!("{}{}", digits.repeat(15), "{% endfor %}".repeat(15));
+    sandbox.write("site/groups/compute/cloud-config.yaml", &endless);
+    server.wait(Duration::from_secs(20), |server| !server.health()["degraded"].is_null());
+    let reason = server.health()["degraded"][0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("groups/compute/cloud-config.yaml: the document takes more than 1 seconds"), "{reason}");
+    assert!(server.get("/compute.yaml", NODE).1.contains("compute 1000 slurm"));
+    sandbox.write("site/groups/compute/cloud-config.yaml", &compute_with("mended"));
+    server.wait(SOON, |server| server.get("/compute.yaml", NODE).1.contains("mended"));
+}

@@ -3,95 +3,162 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use super::input::{InventoryInput, SiteInput};
-use super::observe::Observer;
-use super::prepare::{BuildError, prepare};
-use super::run::publish;
 use super::watch::{Fingerprint, fingerprint};
-use crate::release::{Published, Tree};
-use crate::types::Digest;
+use crate::site::RepositoryError;
+use crate::types::ReleaseId;
 
 /// How long a failed build rests before it is tried again although its inputs look the same: the disk may have been
 /// full, or another writer at work.
 const RETRY: Duration = Duration::from_secs(10);
 
+/// Builds and publishes what a follower follows.
+pub trait SiteBuilder {
+    /// Why there is no release.
+    type Error: From<RepositoryError>;
+
+    /// Builds the inputs as they are now and makes the release current.
+    ///
+    /// # Errors
+    /// When they do not build, or the release cannot be stored. What was current stays so.
+    fn build(&mut self) -> Result<ReleaseId, Self::Error>;
+}
+
 /// What one look at a site came to.
-#[derive(Debug)]
-pub enum Step {
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<E> {
     /// There is nothing to do.
     Unchanged,
     /// The inputs have just changed, perhaps not for the last time: they are built at the next look.
     Settling,
-    /// A release was built and is current now.
-    Published(Published),
-    /// The inputs were touched and say the same as before.
-    Same,
+    /// The inputs were built, and the release is current now.
+    Published(ReleaseId),
     /// There is no new release, and why.
-    Failed(BuildError),
+    Failed(E),
 }
 
-/// Follows a site into a tree.
+/// Follows a site.
 #[derive(Debug)]
-pub struct SiteFollower {
+pub struct SiteFollower<B> {
     site: SiteInput,
     inventory: InventoryInput,
-    tree: Tree,
+    builder: B,
     seen: Option<Fingerprint>,
     built: Option<Fingerprint>,
-    content: Option<(Digest, Digest)>,
     failed: Option<(Fingerprint, Instant)>,
 }
 
-impl SiteFollower {
+impl<B: SiteBuilder> SiteFollower<B> {
     /// A follower that has not looked yet.
     #[must_use]
-    pub const fn new(site: SiteInput, inventory: InventoryInput, tree: Tree) -> Self {
-        Self { site, inventory, tree, seen: None, built: None, content: None, failed: None }
+    pub const fn new(site: SiteInput, inventory: InventoryInput, builder: B) -> Self {
+        Self { site, inventory, builder, seen: None, built: None, failed: None }
     }
 
-    /// Looks, and builds when something has changed and has settled since the last look. The first look always builds.
-    pub fn step(&mut self, observer: &mut dyn Observer) -> Step {
-        let look = self.site.update().and_then(|()| fingerprint(&self.site, &self.inventory));
-        let now = match look {
-            Ok(now) => now,
-            Err(error) => return Step::Failed(error.into()),
-        };
+    /// Looks, and builds when something has changed and has settled since the last look. The first look always builds,
+    /// even when a remote repository cannot be fetched but was fetched before.
+    pub fn step(&mut self, now: Instant) -> Step<B::Error> {
         let is_first = self.seen.is_none();
-        let is_settled = self.seen.replace(now.clone()).as_ref() == Some(&now);
-        if self.built.as_ref() == Some(&now) || self.rests(&now) {
+        let fetched = self.site.update();
+        if let (Err(error), false) = (&fetched, is_first) {
+            tracing::debug!(%error, "the repository cannot be fetched");
+        }
+        let inputs = match fingerprint(&self.site, &self.inventory) {
+            Ok(inputs) => inputs,
+            Err(error) => return Step::Failed(fetched.err().unwrap_or(error).into()),
+        };
+        let step = self.consider(inputs, is_first, now);
+        match (step, fetched) {
+            (Step::Unchanged | Step::Published(_), Err(error)) => Step::Failed(error.into()),
+            (step, _) => step,
+        }
+    }
+
+    fn consider(&mut self, inputs: Fingerprint, is_first: bool, now: Instant) -> Step<B::Error> {
+        let is_settled = self.seen.replace(inputs.clone()).as_ref() == Some(&inputs);
+        if self.built.as_ref() == Some(&inputs) {
             return Step::Unchanged;
         }
         if !is_first && !is_settled {
             return Step::Settling;
         }
-        match self.build(observer) {
-            Ok(published) => {
-                self.built = Some(now);
+        let rests = |(failed, since): &(Fingerprint, Instant)| {
+            *failed == inputs && now.saturating_duration_since(*since) < RETRY
+        };
+        if self.failed.as_ref().is_some_and(rests) {
+            return Step::Settling;
+        }
+        match self.builder.build() {
+            Ok(release) => {
+                self.built = Some(inputs);
                 self.failed = None;
-                published.map_or(Step::Same, Step::Published)
+                Step::Published(release)
             }
             Err(error) => {
-                self.failed = Some((now, Instant::now()));
+                self.failed = Some((inputs, now));
                 Step::Failed(error)
             }
         }
     }
+}
 
-    fn rests(&self, now: &Fingerprint) -> bool {
-        self.failed.as_ref().is_some_and(|(inputs, since)| inputs == now && since.elapsed() < RETRY)
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::fs;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::types::Digest;
+
+    /// Publishes what `mds.toml` says, unless it says `broken`.
+    struct Fake {
+        file: std::path::PathBuf,
+        builds: Rc<RefCell<usize>>,
     }
 
-    /// `None` when the inputs say the same as those of the last build.
-    fn build(&mut self, observer: &mut dyn Observer) -> Result<Option<Published>, BuildError> {
-        let prepared = prepare(&self.site, &self.inventory, observer)?;
-        let content = (prepared.site.digest, prepared.inventory_digest);
-        if self.content == Some(content) && self.failed.is_none() {
-            return Ok(None);
+    impl SiteBuilder for Fake {
+        type Error = RepositoryError;
+
+        fn build(&mut self) -> Result<ReleaseId, RepositoryError> {
+            *self.builds.borrow_mut() += 1;
+            match fs::read_to_string(&self.file).unwrap().as_str() {
+                "broken" => Err(RepositoryError::Url("broken".to_owned())),
+                text => Ok(ReleaseId(Digest::of(text.as_bytes()))),
+            }
         }
-        let published = publish(&prepared, &mut self.tree.lock()?, Timestamp::now(), observer)?;
-        self.content = Some(content);
-        Ok(Some(published))
+    }
+
+    #[test]
+    fn a_change_is_built_once_it_has_settled_and_a_failure_is_retried_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mds.toml");
+        let builds = Rc::new(RefCell::new(0));
+        let fake = Fake { file: file.clone(), builds: Rc::clone(&builds) };
+        let mut follower = SiteFollower::new(SiteInput::Folder(folder.path().to_owned()), InventoryInput::Site, fake);
+        let start = Instant::now();
+        let published = |text: &str| Step::Published(ReleaseId(Digest::of(text.as_bytes())));
+        let is = |step: Step<RepositoryError>, expected: &Step<()>| {
+            let step = match step {
+                Step::Failed(_) => Step::Failed(()),
+                Step::Published(release) => Step::Published(release),
+                Step::Unchanged => Step::Unchanged,
+                Step::Settling => Step::Settling,
+            };
+            assert_eq!(step, *expected);
+        };
+        fs::write(&file, "one").unwrap();
+        is(follower.step(start), &published("one"));
+        is(follower.step(start), &Step::Unchanged);
+        fs::write(&file, "broken").unwrap();
+        is(follower.step(start), &Step::Settling);
+        is(follower.step(start), &Step::Failed(()));
+        is(follower.step(start), &Step::Settling);
+        assert_eq!(*builds.borrow(), 2, "the same broken inputs are not built again at once");
+        is(follower.step(start + RETRY), &Step::Failed(()));
+        fs::write(&file, "mended").unwrap();
+        is(follower.step(start + RETRY), &Step::Settling);
+        is(follower.step(start + RETRY), &published("mended"));
+        assert_eq!(*builds.borrow(), 4);
     }
 }

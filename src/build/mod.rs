@@ -10,7 +10,7 @@ mod prepare;
 mod run;
 mod watch;
 
-pub use follow::{SiteFollower, Step};
+pub use follow::{SiteBuilder, SiteFollower, Step};
 pub use input::{InventoryInput, SiteInput};
 pub use observe::{NoObserver, Observer, Phase};
 pub use prepare::{BuildError, Prepared, prepare};

@@ -1,12 +1,14 @@
 //! Findings.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use crate::render::RenderProblem;
 use crate::types::{NodeId, Problem};
 
 /// How much a finding matters. The order is that of reports: errors first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Nodes would boot wrongly: nothing is published.
@@ -16,13 +18,14 @@ pub enum Severity {
 }
 
 /// Something a check has to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The rule's id, such as `duplicate-address`.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// How much it matters.
     pub severity: Severity,
     /// What is wrong, where, and what to do.
+    #[serde(flatten)]
     pub problem: Problem,
     /// The nodes concerned, in the order of their ids.
     pub nodes: Vec<NodeId>,
@@ -32,13 +35,13 @@ impl Finding {
     /// An error.
     #[must_use]
     pub const fn error(rule: &'static str, problem: Problem, nodes: Vec<NodeId>) -> Self {
-        Self { rule, severity: Severity::Error, problem, nodes }
+        Self { rule: Cow::Borrowed(rule), severity: Severity::Error, problem, nodes }
     }
 
     /// A warning.
     #[must_use]
     pub const fn warning(rule: &'static str, problem: Problem, nodes: Vec<NodeId>) -> Self {
-        Self { rule, severity: Severity::Warning, problem, nodes }
+        Self { rule: Cow::Borrowed(rule), severity: Severity::Warning, problem, nodes }
     }
 }
 

@@ -11,5 +11,5 @@ mod unused;
 pub use conflicts::conflicts;
 pub use documents::document_inspector;
 pub use finding::{Finding, Severity, Summary};
-pub use report::{json_report, text_report};
+pub use report::text_report;
 pub use unused::unused;

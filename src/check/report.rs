@@ -1,11 +1,9 @@
-//! Reports of findings, as text for people and as JSON for programs.
+//! Reports of findings as text for people. For programs, findings are serialised as they are.
 
 use std::fmt::Write;
 
-use serde::Serialize;
-
 use super::finding::{Finding, Severity, Summary};
-use crate::types::{NodeId, Place};
+use crate::types::NodeId;
 
 /// Nodes named as examples in a text report.
 const EXAMPLES: usize = 3;
@@ -20,7 +18,7 @@ pub fn text_report(findings: &[Finding]) -> String {
     sorted.sort_by_key(|finding| finding.severity);
     let mut shown: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
     for finding in sorted {
-        let count = shown.entry(finding.rule).or_default();
+        let count = shown.entry(finding.rule.as_ref()).or_default();
         *count += 1;
         if *count <= SHOWN_PER_RULE {
             // Writing to a String cannot fail.
@@ -63,40 +61,10 @@ fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-#[derive(Serialize)]
-struct JsonFinding<'a> {
-    rule: &'a str,
-    severity: Severity,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    place: Option<&'a Place>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'a str>,
-    nodes: &'a [NodeId],
-}
-
-/// The findings as a JSON array, whole.
-///
-/// # Errors
-/// Never: everything in a finding has a JSON form.
-pub fn json_report(findings: &[Finding]) -> Result<serde_json::Value, serde_json::Error> {
-    let entry = |finding: &Finding| {
-        serde_json::to_value(JsonFinding {
-            rule: finding.rule,
-            severity: finding.severity,
-            message: &finding.problem.message,
-            place: finding.problem.place.as_ref(),
-            hint: finding.problem.hint.as_deref(),
-            nodes: &finding.nodes,
-        })
-    };
-    findings.iter().map(entry).collect::<Result<Vec<_>, _>>().map(serde_json::Value::Array)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Problem;
+    use crate::types::{Place, Problem};
 
     #[test]
     fn errors_come_first_and_nodes_are_counted() {

@@ -15,7 +15,7 @@ use super::error::CliError;
 #[derive(Debug, Args)]
 pub(crate) struct CommonArguments {
     /// How results are printed
-    #[arg(long, value_enum, default_value_t = Format::Text, global = true, env = "MDS_FORMAT")]
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true, env = "MDS_FORMAT", hide_env_values = true)]
     pub(crate) format: Format,
     /// Say more in the log; twice for even more
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
@@ -36,7 +36,7 @@ pub(crate) enum Format {
 pub(crate) struct StateArguments {
     /// Where mds keeps what it needs between runs: the default tree, and mirrors of repositories
     /// [default: systemd's STATE_DIRECTORY, else .mds]
-    #[arg(long, value_name = "DIR", env = "MDS_STATE_DIR")]
+    #[arg(long, value_name = "DIR", env = "MDS_STATE_DIR", hide_env_values = true)]
     state_dir: Option<PathBuf>,
 }
 
@@ -55,7 +55,7 @@ impl StateArguments {
 #[derive(Debug, Args)]
 pub(crate) struct TreeArguments {
     /// The tree that holds the releases [default: `tree` in the state folder]
-    #[arg(long, value_name = "DIR", env = "MDS_TREE")]
+    #[arg(long, value_name = "DIR", env = "MDS_TREE", hide_env_values = true)]
     pub(crate) tree: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) state: StateArguments,
@@ -87,19 +87,19 @@ pub(crate) fn release_of(tree: &Tree, text: Option<&str>) -> Result<ReleaseId, C
 #[derive(Debug, Args)]
 pub(crate) struct SiteArguments {
     /// The site: a folder with an mds.toml, read as it lies there
-    #[arg(long, value_name = "DIR", env = "MDS_SITE", conflicts_with = "repo")]
+    #[arg(long, value_name = "DIR", env = "MDS_SITE", hide_env_values = true, conflicts_with = "repo")]
     pub(crate) site: Option<PathBuf>,
     /// The site: a Git repository, by path or URL, read at a commit and never from a checkout
-    #[arg(long, value_name = "URL", env = "MDS_REPO")]
+    #[arg(long, value_name = "URL", env = "MDS_REPO", hide_env_values = true)]
     pub(crate) repo: Option<String>,
     /// The branch, tag or commit of the repository [default: HEAD]
-    #[arg(long, value_name = "REF", env = "MDS_REV", requires = "repo")]
+    #[arg(long, value_name = "REF", env = "MDS_REV", hide_env_values = true, requires = "repo")]
     rev: Option<String>,
     /// The folder in the repository where the site lies [default: its top]
-    #[arg(long, value_name = "PATH", env = "MDS_SUBFOLDER", requires = "repo")]
+    #[arg(long, value_name = "PATH", env = "MDS_SUBFOLDER", hide_env_values = true, requires = "repo")]
     subfolder: Option<String>,
     /// An inventory file instead of the site's own; `-` is standard input
-    #[arg(long, value_name = "FILE", env = "MDS_INVENTORY", conflicts_with = "mock_smd")]
+    #[arg(long, value_name = "FILE", env = "MDS_INVENTORY", hide_env_values = true, conflicts_with = "mock_smd")]
     inventory: Option<PathBuf>,
     /// Take the three built-in nodes as inventory, to try things
     #[arg(long)]
@@ -110,6 +110,13 @@ impl SiteArguments {
     /// Whether a site was named at all.
     pub(crate) const fn is_given(&self) -> bool {
         self.site.is_some() || self.repo.is_some()
+    }
+
+    /// The environment that names the same site to another mds.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        let texts = [("MDS_REPO", &self.repo), ("MDS_REV", &self.rev), ("MDS_SUBFOLDER", &self.subfolder)];
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, PathBuf::from(text.as_deref()?))));
+        self.site.iter().map(|folder| ("MDS_SITE", folder.clone())).chain(texts).collect()
     }
 
     /// The site that was named; mirrors of remote repositories lie in the state folder.

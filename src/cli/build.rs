@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 use mds::build::{Observer, Phase, Prepared, draft, prepare, publish};
-use mds::check::{Summary, json_report};
+use mds::check::Summary;
 use mds::release::{Manifest, ReleaseDifference, Tree, diff};
 use mds::types::ReleaseId;
 use serde_json::{Value, json};
@@ -39,12 +39,15 @@ pub(crate) struct BuildArguments {
     /// Publish nothing; render everything in memory and report what is wrong
     #[arg(long)]
     check: bool,
+    /// Do not fetch a remote repository: take what was fetched last
+    #[arg(long)]
+    no_fetch: bool,
 }
 
 pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCode, CliError> {
     let mut progress = Progress::new(output.is_json());
     let site = arguments.site.required_site(&arguments.tree.state)?;
-    if site.is_remote() {
+    if site.is_remote() && !arguments.no_fetch {
         progress.begin(Phase::Fetching);
         site.update()?;
     }
@@ -85,7 +88,7 @@ fn print_check(prepared: &Prepared, manifest: &Manifest, output: &Output) -> Res
         json!({
             "nodes": manifest.nodes().len(),
             "documents": manifest.document_count(),
-            "findings": json_report(&prepared.findings).unwrap_or_default(),
+            "findings": &prepared.findings,
         })
     })?;
     Ok(ExitCode::SUCCESS)
@@ -157,7 +160,7 @@ impl Report {
             "nodes": self.nodes,
             "documents": self.documents,
             "changes": difference_value(&self.difference),
-            "findings": json_report(&prepared.findings).unwrap_or_default(),
+            "findings": &prepared.findings,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use mds::build::BuildError;
-use mds::check::Finding;
+use mds::check::{Finding, text_report};
 use mds::release::StoreError;
 use mds::site::RepositoryError;
 use mds::types::{Problem, Problems};
@@ -56,6 +56,18 @@ impl CliError {
             }
             other => other,
         }
+    }
+
+    /// What is wrong, on one line, for logs and reports.
+    pub(crate) fn on_one_line(&self) -> String {
+        let text = match self {
+            Self::Usage(problem) => problem.to_string(),
+            Self::Failure(problems) => problems.iter().map(|problem| format!("{problem}\n")).collect(),
+            Self::Findings(findings) => text_report(findings),
+            Self::BrokenPipe => "nobody reads the output any more".to_owned(),
+        };
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines.join("; ")
     }
 
     /// Says what is wrong and chooses the exit code.

@@ -30,9 +30,7 @@ pub(crate) fn run(arguments: &InitArguments, output: &Output) -> Result<ExitCode
     let folder = arguments.folder.display();
     let mut text: String = written.iter().map(|path| format!("  {path}\n")).collect();
     text.insert_str(0, &format!("made a site in {folder}:\n"));
-    text.push_str(&format!(
-        "next:\n  cd {folder} && git init\n  mds build --check --site {folder}\n  mds serve --site {folder}\n"
-    ));
+    text.push_str(&format!("next:\n  cd {folder} && git init\n  mds build --check --site .\n  mds serve --site .\n"));
     output.result(&text, || json!({"folder": arguments.folder, "files": written}))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod build;
+mod child_build;
 mod completions;
 mod diff;
 mod error;

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 
-use mds::check::{Finding, json_report, text_report};
+use mds::check::{Finding, text_report};
 use mds::types::Problem;
 use serde_json::{Value, json};
 
@@ -48,9 +48,8 @@ impl Output {
         match self.format {
             Format::Text => eprint(&text_report(findings)),
             Format::Json => {
-                let value = json_report(findings).unwrap_or_default();
                 // There is nobody left to tell when this fails.
-                let _ = self.bytes(format!("{}\n", json!({"findings": value})).as_bytes());
+                let _ = self.bytes(format!("{}\n", json!({"findings": findings})).as_bytes());
             }
         }
     }
@@ -60,9 +59,7 @@ impl Output {
         match self.format {
             Format::Text => problems.iter().for_each(|problem| eprint(&text_of(problem))),
             Format::Json => {
-                let entry = |problem: &Problem| json!({"message": problem.message, "place": problem.place, "hint": problem.hint});
-                let entries: Vec<Value> = problems.iter().map(entry).collect();
-                let _ = self.bytes(format!("{}\n", json!({"errors": entries})).as_bytes());
+                let _ = self.bytes(format!("{}\n", json!({"errors": problems})).as_bytes());
             }
         }
     }

@@ -17,7 +17,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Without a terminal, lines are written unless `quiet`.
+    /// A terminal gets a bar; without one, lines are written unless `quiet`.
     pub(crate) fn new(quiet: bool) -> Self {
         Self { bar: None, is_terminal: std::io::stderr().is_terminal(), is_quiet: quiet }
     }
@@ -48,11 +48,11 @@ impl Progress {
 impl Observer for Progress {
     fn begin(&mut self, phase: Phase) {
         self.clear();
-        if self.is_quiet {
-            return;
-        }
         if self.is_terminal {
             self.show(phase);
+            return;
+        }
+        if self.is_quiet {
             return;
         }
         eprint(&match phase {

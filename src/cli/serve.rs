@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use ipnet::IpNet;
 use mds::build::{Observer, Phase, SiteFollower, SiteInput, Step};
-use mds::check::text_report;
 use mds::release::Tree;
 use mds::serve::{Pace, Prefixes, Server, Settings, Shared, TreeSource, TrustedProxies, follow};
 use mds::settings::{FILE_NAME, ServeFile, ServeFlags, ServeSettings, Source, Sourced, parse_settings};
@@ -20,6 +19,7 @@ use serde_json::json;
 use tokio::sync::{oneshot, watch};
 
 use super::arguments::{SiteArguments, TreeArguments};
+use super::child_build::ChildBuild;
 use super::error::CliError;
 use super::output::Output;
 use super::progress::Progress;
@@ -47,20 +47,20 @@ pub(crate) struct ServeArguments {
     #[command(flatten)]
     tree: TreeArguments,
     /// An address to listen on; may be repeated [default: 0.0.0.0:8080]
-    #[arg(long, value_name = "ADDR:PORT", env = "MDS_LISTEN", value_delimiter = ',')]
+    #[arg(long, value_name = "ADDR:PORT", env = "MDS_LISTEN", hide_env_values = true, value_delimiter = ',')]
     listen: Option<Vec<SocketAddr>>,
     /// A sender whose X-Forwarded-For counts, as an address or a prefix; may be repeated [default: loopback]
-    #[arg(long, value_name = "CIDR", env = "MDS_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
+    #[arg(long, value_name = "CIDR", env = "MDS_TRUSTED_PROXIES", hide_env_values = true, value_delimiter = ',', value_parser = parse_network)]
     trusted_proxy: Option<Vec<IpNet>>,
     /// A path below which everything is served as well; may be repeated
     /// [default: /cloud-init and /metadata-service]
-    #[arg(long, value_name = "PATH", env = "MDS_PREFIXES", value_delimiter = ',')]
+    #[arg(long, value_name = "PATH", env = "MDS_PREFIXES", hide_env_values = true, value_delimiter = ',')]
     prefix: Option<Vec<String>>,
     /// Seconds between looks at a remote repository [default: 60]
-    #[arg(long, value_name = "SECONDS", env = "MDS_POLL")]
+    #[arg(long, value_name = "SECONDS", env = "MDS_POLL", hide_env_values = true)]
     poll: Option<u64>,
     /// A settings file whose [serve] table counts, instead of the site's mds.toml
-    #[arg(long, value_name = "FILE", env = "MDS_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "MDS_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
 }
 
@@ -87,10 +87,14 @@ pub(crate) fn run(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| CliError::failure(format!("the server cannot start its threads: {error}")))?;
-    let follower = site.map(|site| {
-        let interval = if site.is_remote() { Duration::from_secs(settings.poll.value) } else { LOCAL_POLL };
-        (SiteFollower::new(site, inventory, tree.clone()), interval)
-    });
+    let follower = match site {
+        None => None,
+        Some(site) => {
+            let interval = if site.is_remote() { Duration::from_secs(settings.poll.value) } else { LOCAL_POLL };
+            let builder = ChildBuild::new(&arguments.site, &arguments.tree, &inventory)?;
+            Some((SiteFollower::new(site, inventory, builder), interval))
+        }
+    };
     let result = runtime.block_on(serve(server, &addresses, &settings, tree, follower, output));
     // What still builds is left behind: publishing can be cut at any moment.
     runtime.shutdown_background();
@@ -155,7 +159,7 @@ async fn serve(
     addresses: &[SocketAddr],
     settings: &ServeSettings,
     tree: Tree,
-    follower: Option<(SiteFollower, Duration)>,
+    follower: Option<(SiteFollower<ChildBuild>, Duration)>,
     output: &Output,
 ) -> Result<(), CliError> {
     let shared = Arc::new(Shared::new());
@@ -178,8 +182,7 @@ async fn serve(
     if let Some((follower, interval)) = follower {
         let (first, first_done) = oneshot::channel();
         let builder = Builder { follower, interval, shared: Arc::clone(&shared), stopped, has_release };
-        let is_quiet = output.is_json();
-        std::thread::spawn(move || builder.run(first, is_quiet));
+        std::thread::spawn(move || builder.run(first));
         tokio::select! {
             _ = ended.wait_for(|ended| *ended) => return Ok(()),
             // A builder that is gone without a word has nothing to add.
@@ -227,7 +230,7 @@ async fn wait_for_release(shared: &Shared) {
 
 /// Follows the site on a thread of its own.
 struct Builder {
-    follower: SiteFollower,
+    follower: SiteFollower<ChildBuild>,
     interval: Duration,
     shared: Arc<Shared>,
     stopped: Receiver<()>,
@@ -240,11 +243,10 @@ impl Builder {
 
     /// Builds once and says how that went; then follows until it is told to stop. Without any release to serve, a site
     /// that does not build is a failure to start.
-    fn run(mut self, first: oneshot::Sender<Result<(), CliError>>, is_quiet: bool) {
-        let step = self.follower.step(&mut Progress::new(is_quiet));
-        match step {
+    fn run(mut self, first: oneshot::Sender<Result<(), CliError>>) {
+        match self.follower.step(Instant::now()) {
             Step::Failed(error) if !self.has_release => {
-                let _ = first.send(Err(error.into()));
+                let _ = first.send(Err(error));
                 return;
             }
             step => self.tell(&step),
@@ -252,32 +254,24 @@ impl Builder {
         // The receiver is gone only when the server is ending.
         let _ = first.send(Ok(()));
         while self.stopped.recv_timeout(self.interval) == Err(RecvTimeoutError::Timeout) {
-            let step = self.follower.step(&mut mds::build::NoObserver);
+            let step = self.follower.step(Instant::now());
             self.tell(&step);
         }
     }
 
-    fn tell(&self, step: &Step) {
+    fn tell(&self, step: &Step<CliError>) {
         match step {
-            Step::Published(published) => {
-                tracing::info!(release = %published.id.short(), objects = published.objects_written, "published");
+            Step::Published(release) => {
+                tracing::info!(release = %release.short(), "the site is built");
                 self.shared.mend(Self::PART);
             }
-            Step::Same => self.shared.mend(Self::PART),
-            Step::Failed(error) => self.shared.degrade(Self::PART, &reason(error)),
-            Step::Unchanged | Step::Settling => {}
+            Step::Unchanged => self.shared.mend(Self::PART),
+            Step::Settling => {}
+            Step::Failed(error) => {
+                self.shared.degrade(Self::PART, &format!("the site does not build: {}", error.on_one_line()));
+            }
         }
     }
-}
-
-/// What keeps a site from being built, on one line.
-fn reason(error: &mds::build::BuildError) -> String {
-    let text = match error {
-        mds::build::BuildError::Findings(findings) => text_report(findings),
-        other => other.to_string(),
-    };
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    format!("the site does not build: {}", lines.join("; "))
 }
 
 fn print_summary(shared: &Shared, addresses: &[SocketAddr], output: &Output) -> Result<(), CliError> {

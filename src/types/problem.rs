@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A place in a file of a site. Line and column count from 1; 0 means unknown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// The file, relative to the site, or as the user named it.
     pub file: String,
@@ -57,13 +57,15 @@ impl fmt::Display for Place {
 }
 
 /// Something wrong with an input, said in a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Problem {
     /// Where, if there is one place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
     /// What is wrong: a sentence without a final full stop.
     pub message: String,
     /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 

@@ -1,0 +1,104 @@
+//! Building in a process of its own.
+//!
+//! A server must outlive whatever a template does: one that loops for ever or eats all memory takes the building
+//! process with it, and nothing else.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use mds::build::{InventoryInput, SiteBuilder};
+use mds::check::Finding;
+use mds::types::{Problem, ReleaseId};
+use serde::Deserialize;
+
+use super::arguments::{SiteArguments, TreeArguments};
+use super::error::CliError;
+
+/// How likely the kernel is to end the building process first when memory runs out: certainly.
+const OUT_OF_MEMORY_SCORE: &str = "1000";
+/// What stands for standard input where a file is named.
+const STANDARD_INPUT: &str = "-";
+
+/// Runs `mds build` with the site, inventory and tree of another command.
+#[derive(Debug)]
+pub(crate) struct ChildBuild {
+    program: PathBuf,
+    environment: Vec<(&'static str, PathBuf)>,
+    is_mock: bool,
+    input: Vec<u8>,
+}
+
+/// What `mds build --format json` prints.
+#[derive(Deserialize)]
+struct Printed {
+    release: Option<ReleaseId>,
+    #[serde(default)]
+    findings: Vec<Finding>,
+    #[serde(default)]
+    errors: Vec<Problem>,
+}
+
+impl ChildBuild {
+    pub(crate) fn new(
+        site: &SiteArguments,
+        tree: &TreeArguments,
+        inventory: &InventoryInput,
+    ) -> Result<Self, CliError> {
+        let program = std::env::current_exe()
+            .map_err(|error| CliError::failure(format!("mds cannot find its own program to build with: {error}")))?;
+        // By the environment, because everybody may read the arguments of a process, and URLs may hold passwords.
+        let mut environment = site.environment();
+        environment.push(("MDS_TREE", tree.path()));
+        environment.push(("MDS_STATE_DIR", tree.state.folder()));
+        let mut input = Vec::new();
+        match inventory {
+            InventoryInput::File(path) => environment.push(("MDS_INVENTORY", path.clone())),
+            InventoryInput::Bytes { bytes, .. } => {
+                environment.push(("MDS_INVENTORY", PathBuf::from(STANDARD_INPUT)));
+                input.clone_from(bytes);
+            }
+            InventoryInput::Site | InventoryInput::Mock => {}
+        }
+        Ok(Self { program, environment, is_mock: matches!(inventory, InventoryInput::Mock), input })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["build", "--no-fetch", "--format", "json"]);
+        if self.is_mock {
+            command.arg("--mock-smd");
+        }
+        for name in ["MDS_SITE", "MDS_REPO", "MDS_REV", "MDS_SUBFOLDER", "MDS_INVENTORY"] {
+            command.env_remove(name);
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+    }
+}
+
+impl SiteBuilder for ChildBuild {
+    type Error = CliError;
+
+    fn build(&mut self) -> Result<ReleaseId, CliError> {
+        let failed = |error: std::io::Error| CliError::failure(format!("the building process cannot be run: {error}"));
+        let mut child = self.command().spawn().map_err(failed)?;
+        // Where there is no such file, the kernel chooses as it always does.
+        let score = Path::new("/proc").join(child.id().to_string()).join("oom_score_adj");
+        let _ = std::fs::write(score, OUT_OF_MEMORY_SCORE);
+        if let Some(mut stdin) = child.stdin.take() {
+            // A process that ends without reading says why by itself.
+            let _ = stdin.write_all(&self.input);
+        }
+        let output = child.wait_with_output().map_err(failed)?;
+        let printed: Option<Printed> = serde_json::from_slice(&output.stdout).ok();
+        match printed {
+            Some(Printed { release: Some(release), .. }) if output.status.success() => Ok(release),
+            Some(Printed { errors, .. }) if !errors.is_empty() => Err(CliError::Failure(errors)),
+            Some(Printed { findings, .. }) if !findings.is_empty() => Err(CliError::Findings(findings)),
+            _ => Err(CliError::failure(format!("the building process ended without a result ({})", output.status))
+                .with_hint("it may have run out of memory; see the log")),
+        }
+    }
+}
