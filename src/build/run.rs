@@ -6,11 +6,11 @@ use super::observe::{Observer, Phase};
 use super::prepare::{BuildError, Prepared};
 use crate::check::{Finding, Severity, Summary, document_inspector};
 use crate::release::{
-    DraftRelease, FindingsSummary, Manifest, NodeEntry, Provenance, Published, ReleaseSink, RepositoryUrl, SiteSource,
-    StoreError, TreeLock,
+    DraftRelease, FindingsSummary, Manifest, NodeEntry, Provenance, Published, ReleaseSink, SiteSource, StoreError,
+    TreeLock,
 };
 use crate::render::{NodeFacts, RenderedNode, Stopped, render_all};
-use crate::site::SiteOrigin;
+use crate::site::{RepositoryUrl, SiteOrigin};
 use crate::types::{Digest, ReleaseId};
 
 /// A release that was built without being stored.

@@ -35,7 +35,7 @@ pub use export::{ExportReport, export};
 pub use lock::{Switched, TreeLock};
 pub use manifest::{FORMAT, Manifest, ManifestError, NodeEntry};
 pub use mapped::{Document, Lookup, MappedNode, MappedRelease, MissingObject};
-pub use provenance::{FindingsSummary, Provenance, ReleaseRecord, RepositoryUrl, SiteSource};
+pub use provenance::{FindingsSummary, Provenance, ReleaseRecord, SiteSource};
 pub use publish::{Published, ReleaseWriter};
 pub use stored::StoredRelease;
 pub use switches::{Switch, SwitchAction};

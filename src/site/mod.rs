@@ -10,6 +10,7 @@ mod group;
 mod model;
 mod node;
 mod remote;
+mod repository_url;
 
 pub use folder::FolderReader;
 pub use git::GitReader;
@@ -17,6 +18,7 @@ pub use group::{Group, RenderMode};
 pub use model::{Site, SiteFile, SiteOrigin};
 pub use node::NodeOverride;
 pub use remote::{Repository, RepositoryError};
+pub use repository_url::RepositoryUrl;
 
 use crate::types::{Problem, Problems};
 

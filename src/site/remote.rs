@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use git2::Repository as GitRepository;
 use url::Url;
 
-use super::GitReader;
+use super::{GitReader, RepositoryUrl};
 use crate::types::{Digest, Problem};
 
 /// A repository that holds a site.
@@ -80,7 +80,7 @@ impl Repository {
             return Err(RepositoryError::Url(format!(
                 "`{}` names no repository: a folder, a file:, https:, http:, ssh: or git: URL, or user@host:path is \
                  expected",
-                without_credentials(text)
+                RepositoryUrl::without_credentials(text)
             )));
         };
         Ok(Self { location, revision: revision.to_owned(), subfolder: subfolder.to_owned() })
@@ -97,7 +97,7 @@ impl Repository {
     pub fn name(&self) -> String {
         match &self.location {
             Location::Local(path) => path.display().to_string(),
-            Location::Remote { url, .. } => without_credentials(url),
+            Location::Remote { url, .. } => RepositoryUrl::without_credentials(url).to_string(),
         }
     }
 
@@ -191,21 +191,6 @@ fn is_scp_form(text: &str) -> bool {
     !host.is_empty() && !host.starts_with('-') && host.bytes().all(plain) && !path.is_empty() && !path.starts_with(':')
 }
 
-/// The URL without user name and password.
-fn without_credentials(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(mut url) if url.has_host() && (url.password().is_some() || !url.username().is_empty()) => {
-            // Both calls fail only for URLs without a host.
-            let _ = url.set_password(None);
-            if url.scheme() != "ssh" {
-                let _ = url.set_username("");
-            }
-            url.to_string()
-        }
-        _ => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,14 +213,6 @@ mod tests {
         for text in ["ext::sh -c id", "--upload-pack=id", "-oProxyCommand=id:x", "fd::17", "", "-x@h:p"] {
             assert!(!is_accepted(text), "{text:?} must be refused");
         }
-    }
-
-    #[test]
-    fn credentials_never_reach_names() {
-        let name = |text: &str| Repository::new(text, "HEAD", "", Path::new("/cache")).unwrap().name();
-        assert_eq!(name("https://user:secret@git.example.org/s.git"), "https://git.example.org/s.git");
-        assert_eq!(name("https://token@git.example.org/s.git"), "https://git.example.org/s.git");
-        assert_eq!(name("ssh://git@git.example.org/s.git"), "ssh://git@git.example.org/s.git");
     }
 
     #[test]
