@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-fn scaffold(_: &std::path::Path, _: &str) -> Result<Vec<String>, mds::types::Problem> {
-    Ok(vec![])
-}
+use mds::site::scaffold;
 use serde_json::json;
 
 use super::error::CliError;

@@ -11,6 +11,7 @@ mod model;
 mod node;
 mod remote;
 mod repository_url;
+mod scaffold;
 
 pub use folder::FolderReader;
 pub use git::GitReader;
@@ -19,6 +20,7 @@ pub use model::{Site, SiteFile, SiteOrigin};
 pub use node::NodeOverride;
 pub use remote::{Repository, RepositoryError};
 pub use repository_url::RepositoryUrl;
+pub use scaffold::scaffold;
 
 use crate::types::{Problem, Problems};
 
