@@ -247,7 +247,7 @@ pub fn base_url_fault(text: &str) -> Option<String> {
     let expected = "an absolute URL such as `http://10.252.0.1:8080` is expected";
     match Url::parse(text) {
         Err(error) => Some(format!("`{text}` is not an URL ({error}); {expected}")),
-        Ok(url) if !matches!(url.scheme(), "http" | "https") || !url.has_host() => {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") || !has_plain_host(url.scheme(), text) => {
             Some(format!("`{text}` is not an http or https URL; {expected}"))
         }
         Ok(url) if url.query().is_some() || url.fragment().is_some() => {
@@ -256,6 +256,13 @@ pub fn base_url_fault(text: &str) -> Option<String> {
         Ok(_) if text.chars().any(char::is_whitespace) => Some(format!("`{text}` has white space in it; {expected}")),
         Ok(_) => None,
     }
+}
+
+/// Whether the text goes on with `://` and a host. The parser mends `http:host` and `http:///host` silently, but nodes
+/// get the text as it was written.
+fn has_plain_host(scheme: &str, text: &str) -> bool {
+    let rest = text.get(scheme.len()..).and_then(|rest| rest.strip_prefix("://"));
+    rest.is_some_and(|rest| !rest.starts_with(['/', '\\']) && !rest.is_empty())
 }
 
 #[cfg(test)]
@@ -298,10 +305,13 @@ mod tests {
 
     #[test]
     fn base_urls_that_nodes_could_not_use_are_refused() {
-        for url in ["", "10.0.0.1:8080", "ftp://host/", "http://", "http://h/?a=b", "http://h/#x", "http://h/a b"] {
+        for url in ["", "10.0.0.1:8080", "ftp://host/", "http://", "http://h/?a=b", "http://h/#x", "http://h/a b"]
+            .into_iter()
+            .chain(["http:h", "http:/h", "http:///h", "http:\\\\h", " http://h"])
+        {
             assert!(base_url_fault(url).is_some(), "{url:?} must be refused");
         }
-        for url in ["http://10.252.0.1:8080", "https://head/metadata-service/", "http://[fd00::1]:8080/x"] {
+        for url in ["http://10.252.0.1:8080", "https://head/metadata-service/", "http://[fd00::1]:8080/x", "HTTP://h"] {
             assert_eq!(base_url_fault(url), None);
         }
     }
