@@ -7,7 +7,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::network::Network;
-use super::serve::ServeFile;
+use super::serve::{ServeFile, ServeFlags, ServeSettings};
 use crate::types::{GroupLabel, Place, Problem, Problems, did_you_mean};
 
 /// The name of the settings file at the top of a site.
@@ -196,8 +196,13 @@ pub fn parse_settings(name: &str, text: &str) -> Result<SiteSettings, Problems> 
     if settings.cluster.nid_length == 0 {
         settings.cluster.nid_length = ClusterSettings::default().nid_length;
     }
-    let problems: Vec<Problem> =
-        faults(&settings).into_iter().map(|fault| Problem::at(Place::file(name), fault)).collect();
+    // Flags may win over these when the server starts, but a wrong value in the file is found when it is checked.
+    let serve_fault = ServeSettings::resolve(ServeFlags::default(), settings.serve.clone(), name).err();
+    let problems: Vec<Problem> = faults(&settings)
+        .into_iter()
+        .chain(serve_fault.map(|fault| format!("[serve] {fault}")))
+        .map(|fault| Problem::at(Place::file(name), fault))
+        .collect();
     if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }
 }
 
@@ -293,6 +298,13 @@ mod tests {
             "[cluster]\nbase_url = \"/relative\"\nnid_length = 11\n[networks.HMN]\nprefixes = [\"10.0.0.0/8\"]\ngateway = \"11.0.0.1\"\n",
         );
         assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    #[test]
+    fn what_would_keep_the_server_from_starting_is_found_when_the_file_is_read() {
+        assert!(message("[serve]\npoll = 0\n").contains("mds.toml: [serve] a poll interval of 0 seconds"));
+        assert!(message("[serve]\nlisten = []\n").contains("no address to listen on"));
+        assert!(message("[serve]\nprefixes = [\"/a b\"]\n").contains("`/a b` is not a path prefix"));
     }
 
     #[test]
