@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use harness::{
-    Boot, CLUSTER_KEY, Client, Delivery, FIRST, Laboratory, Machine, NODE_KEY, Node, OPERATOR_KEY, PLAIN, Root, SECOND,
+    Boot, CLUSTER_KEY, Client, Delivery, EXAMPLE, FIRST, Laboratory, Machine, NODE_KEY, Node, OPERATOR_KEY, PLAIN,
+    Root, SECOND,
 };
 
 /// Where the runcmds of both groups leave a line.
@@ -48,6 +49,7 @@ cases!(
         a_node_without_documents_boots_clean,
         public_keys_reach_the_default_user_without_any_group,
         two_nodes_that_boot_together_get_their_own_documents,
+        a_node_of_the_example_site_boots_clean,
     ]
 );
 
@@ -63,6 +65,7 @@ cases!(
         a_node_without_documents_boots_clean,
         public_keys_reach_the_default_user_without_any_group,
         two_nodes_that_boot_together_get_their_own_documents,
+        a_node_of_the_example_site_boots_clean,
     ]
 );
 
@@ -194,6 +197,22 @@ fn two_nodes_that_boot_together_get_their_own_documents(root: &Root) {
     assert_has_both_groups(&first, &FIRST, "i-first");
     assert_has_both_groups(&second, &SECOND, SECOND.id);
     assert_eq!(second.count_lines(BOOTS), 0, "the user-data is for the first node only");
+}
+
+fn a_node_of_the_example_site_boots_clean(root: &Root) {
+    let laboratory = Laboratory::of_the_example();
+    let mut node = laboratory.node(root, &EXAMPLE);
+
+    let boot = node.boot();
+
+    boot.assert_clean();
+    assert_eq!(boot.requests(), documents(root.client, &["storage.yaml"]));
+    assert_named(&boot, &node, &EXAMPLE);
+    assert_eq!(node.read("etc/node-role"), "ROLE=storage\nNID=1002\nIP=10.252.0.28\n");
+    let script = include_str!("../site/groups/storage/report-disks.sh");
+    assert_eq!(node.read("usr/local/sbin/report-disks"), script);
+    assert!(node.wrote("var/log/node-disks"), "the script of the group ran");
+    assert_eq!(node.read("var/log/node-groups"), "storage\n");
 }
 
 /// The requests of a boot without retries, in order.

@@ -1,6 +1,6 @@
 //! A bridge, a server and a site, from which nodes can boot.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -28,6 +28,15 @@ impl Laboratory {
         let folder = scratch();
         let site = folder.path().join("site");
         site::write(&site, delivery);
+        Self::serve(folder, site)
+    }
+
+    /// Starts a server for the example site, as it lies in the repository.
+    pub(crate) fn of_the_example() -> Self {
+        Self::serve(scratch(), Path::new(env!("CARGO_MANIFEST_DIR")).join("site"))
+    }
+
+    fn serve(folder: TempDir, site: PathBuf) -> Self {
         let namespace = server_namespace();
         let server = Server::start(&namespace, &site, folder.path());
         Self { server, namespace, site, _folder: folder }

@@ -19,4 +19,4 @@ pub(crate) use boot::Boot;
 pub(crate) use laboratory::Laboratory;
 pub(crate) use node::Node;
 pub(crate) use roots::{Client, Root};
-pub(crate) use site::{CLUSTER_KEY, Delivery, FIRST, Machine, NODE_KEY, OPERATOR_KEY, PLAIN, SECOND};
+pub(crate) use site::{CLUSTER_KEY, Delivery, EXAMPLE, FIRST, Machine, NODE_KEY, OPERATOR_KEY, PLAIN, SECOND};

@@ -66,6 +66,16 @@ pub(crate) const PLAIN: Machine = Machine {
     groups: &["spare"],
 };
 
+/// The storage node of the example site, the only one of its nodes with a single interface.
+pub(crate) const EXAMPLE: Machine = Machine {
+    id: "x1000c0s1b0n0",
+    nid: 1002,
+    hostname: "tc1002",
+    address: "10.252.0.28",
+    mac: "b4:2e:99:be:1a:8d",
+    groups: &["storage"],
+};
+
 /// How the groups' documents reach the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
