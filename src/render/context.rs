@@ -1,6 +1,7 @@
 //! What templates see, and the meta-data document they share it with.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde_json::{Map as JsonMap, Value as Json};
 use tera::{Context, Map, Value};
@@ -182,8 +183,10 @@ fn with_aliases(document: Map) -> Map {
     aliased
 }
 
+/// The boot address, or the first IPv4 address of a node that boots by IPv6.
 fn local_ipv4(facts: &NodeFacts) -> Option<Value> {
-    facts.boot_ip().map(|ip| ip.to_string().into())
+    let address = facts.boot_ip().into_iter().chain(facts.node.addresses()).find(IpAddr::is_ipv4);
+    address.map(|ip| ip.to_string().into())
 }
 
 /// The meta-data document in the shape that client templates rely on: dashes above, underscores below, and below
