@@ -280,7 +280,8 @@ fn includes_need_to_know_where_nodes_reach_the_server() {
 
 #[test]
 fn nodes_come_out_in_the_order_of_their_ids_however_many_there_are() {
-    let nodes: Vec<String> = (0..1000).map(|number| format!("{{\"id\":\"n{number:04}\",\"groups\":[\"g\"]}}")).collect();
+    let nodes: Vec<String> =
+        (0..1000).map(|number| format!("{{\"id\":\"n{number:04}\",\"groups\":[\"g\"]}}")).collect();
     let inventory = inventory(&nodes.join(","));
     let template = ("groups/g/cloud-config.yaml", "#cloud-config\nfinal_message: {{ id }}\n");
     let ids = render_everything(&inventory, &[template]).unwrap();
@@ -290,7 +291,8 @@ fn nodes_come_out_in_the_order_of_their_ids_however_many_there_are() {
 
 #[test]
 fn one_mistake_is_one_problem_with_all_its_nodes() {
-    let nodes: Vec<String> = (0..1000).map(|number| format!("{{\"id\":\"n{number:04}\",\"groups\":[\"g\"]}}")).collect();
+    let nodes: Vec<String> =
+        (0..1000).map(|number| format!("{{\"id\":\"n{number:04}\",\"groups\":[\"g\"]}}")).collect();
     let template = "#cloud-config\n# {{ nid }}\n{% if id == \"n0500\" %}{{ one }}{% endif %}{{ all }}\n";
     let problems =
         render_everything(&inventory(&nodes.join(",")), &[("groups/g/cloud-config.yaml", template)]).unwrap_err();

@@ -1,10 +1,17 @@
 //! Finding a repository: a local one is opened where it lies, a remote one is mirrored into a cache by the user's own
 //! `git`, so that their keys, credential helpers and proxies work.
 
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use git2::Repository as GitRepository;
+use rustix::process::{Pid, Signal, kill_process_group};
 use url::Url;
 
 use super::{GitReader, RepositoryUrl};
@@ -61,6 +68,26 @@ pub enum RepositoryError {
     Problem(#[from] Problem),
 }
 
+/// Longest time for a clone.
+const CLONE_LIMIT: Duration = Duration::from_secs(600);
+/// Longest time for a fetch: a remote that says nothing must not keep a server from telling that it is out of reach.
+const FETCH_LIMIT: Duration = Duration::from_secs(60);
+/// How often a running `git` is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// The variables that tie `git` to one repository, as `git rev-parse --local-env-vars` lists them.
+const GIT_OF_A_REPOSITORY: [&str; 10] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
 /// Transports that may be handed to `git`. Others, such as `ext::`, run commands.
 const SCHEMES: [&str; 5] = ["https", "http", "ssh", "git", "git+ssh"];
 
@@ -104,47 +131,69 @@ impl Repository {
     /// Clones or fetches a remote repository; does nothing for a local one.
     ///
     /// # Errors
-    /// When `git` cannot be run or fails, with the last line that it printed.
+    /// When `git` cannot be run, fails (with the last line that it printed), or takes longer than its time.
     pub fn update(&self) -> Result<(), RepositoryError> {
         let Location::Remote { url, mirror } = &self.location else {
             return Ok(());
         };
-        if mirror.join("HEAD").is_file() {
-            return self.git("fetch", |git| {
-                git.arg("-C").arg(mirror).args(["fetch", "--prune", "--quiet", "--force", "origin"]);
-                git.args(["+refs/*:refs/*"]);
-            });
+        if !is_mirror(mirror) {
+            return self.clone_into(url, mirror);
         }
-        let parent = mirror.parent().unwrap_or(mirror);
-        let cache_error = |source| RepositoryError::Cache { path: parent.to_owned(), source };
-        std::fs::create_dir_all(parent).map_err(cache_error)?;
-        // Cloned under another name, so that a clone that was cut off is not taken for a whole one.
-        let fresh = mirror.with_extension(format!("new-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&fresh);
-        let cloned = self.git("clone", |git| {
-            git.args(["clone", "--mirror", "--quiet", "--"]).arg(url).arg(&fresh);
-        });
-        cloned.and_then(|()| std::fs::rename(&fresh, mirror).map_err(cache_error)).inspect_err(|_| {
-            let _ = std::fs::remove_dir_all(&fresh);
+        self.git("fetch", FETCH_LIMIT, |git| {
+            git.arg("-C").arg(mirror).args(["fetch", "--prune", "--quiet", "--force", "origin", "+refs/*:refs/*"]);
         })
     }
 
-    fn git(&self, step: &'static str, prepare: impl FnOnce(&mut Command)) -> Result<(), RepositoryError> {
+    fn clone_into(&self, url: &str, mirror: &Path) -> Result<(), RepositoryError> {
+        let parent = mirror.parent().unwrap_or(mirror);
+        let cache_error = |source| RepositoryError::Cache { path: parent.to_owned(), source };
+        // A mirror's own settings hold the URL, and with it what password there may be in it.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(cache_error)?;
+        // Cloned under another name, so that a clone that was cut off is not taken for a whole one.
+        let fresh = mirror.with_extension(format!("new-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&fresh);
+        let cloned = self.git("clone", CLONE_LIMIT, |git| {
+            git.args(["clone", "--mirror", "--quiet", "--"]).arg(url).arg(&fresh);
+        });
+        let placed = cloned.and_then(|()| fs::rename(&fresh, mirror).map_err(cache_error));
+        if placed.is_err() {
+            let _ = fs::remove_dir_all(&fresh);
+        }
+        // Another process may have been quicker, which is as good.
+        placed.or_else(|error| if is_mirror(mirror) { Ok(()) } else { Err(error) })
+    }
+
+    fn git(
+        &self,
+        step: &'static str,
+        limit: Duration,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<(), RepositoryError> {
         let mut git = Command::new("git");
         // Never ask at a terminal: a build must fail, not wait.
         git.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C").stdin(Stdio::null());
+        // What a hook of another repository sets would lead git there.
+        GIT_OF_A_REPOSITORY.iter().for_each(|name| {
+            git.env_remove(name);
+        });
         prepare(&mut git);
-        let output = git.output().map_err(|source| RepositoryError::NoGit { url: self.name(), source })?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let printed = String::from_utf8_lossy(&output.stderr);
-        let message = printed.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        let message = match &self.location {
-            Location::Remote { url, .. } => message.replace(url.as_str(), &self.name()),
-            Location::Local(_) => message.to_owned(),
+        let output = run_within(git, limit).map_err(|source| RepositoryError::NoGit { url: self.name(), source })?;
+        let message = match output {
+            Some((status, _)) if status.success() => return Ok(()),
+            Some((_, printed)) => {
+                let last = printed.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+                self.without_secrets(last)
+            }
+            None => format!("it was not done after {} seconds", limit.as_secs()),
         };
         Err(RepositoryError::Git { step, url: self.name(), message })
+    }
+
+    fn without_secrets(&self, message: &str) -> String {
+        match &self.location {
+            Location::Remote { url, .. } => message.replace(url.as_str(), &self.name()),
+            Location::Local(_) => message.to_owned(),
+        }
     }
 
     /// Opens the repository at its revision. Nothing is fetched: see [`Repository::update`].
@@ -161,6 +210,38 @@ impl Repository {
                 .with_hint("a folder that is not a repository is read with --site")
         })?;
         Ok(GitReader::new(repository, self.name(), &self.revision, &self.subfolder)?)
+    }
+}
+
+fn is_mirror(path: &Path) -> bool {
+    path.join("HEAD").is_file()
+}
+
+/// Runs a program that may start others, and ends them all when their time is up. Returns how it ended and what it
+/// printed to standard error; `None` when it had to be ended.
+fn run_within(mut command: Command, limit: Duration) -> std::io::Result<Option<(ExitStatus, String)>> {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).spawn()?;
+    let stderr = child.stderr.take();
+    let reader = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What is cut off is not missed: only the last whole line is shown.
+        let _ = stderr.map(|mut stderr| stderr.read_to_end(&mut bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some((status, reader.join().unwrap_or_default())));
+        }
+        if Instant::now() >= deadline {
+            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                // It fails when the processes have just ended, which is what is wanted.
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(LOOK);
     }
 }
 
@@ -188,7 +269,10 @@ fn is_scp_form(text: &str) -> bool {
         return false;
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@._-".contains(&byte);
-    !host.is_empty() && !host.starts_with('-') && host.bytes().all(plain) && !path.is_empty() && !path.starts_with(':')
+    // `user:password@host:path` is no form that git knows, and its password would be taken for a path.
+    let is_path =
+        !path.is_empty() && !path.starts_with(':') && !path.split('/').next().unwrap_or_default().contains('@');
+    !host.is_empty() && !host.starts_with('-') && host.bytes().all(plain) && is_path
 }
 
 #[cfg(test)]
@@ -210,9 +294,30 @@ mod tests {
 
     #[test]
     fn a_repository_name_cannot_run_a_command() {
-        for text in ["ext::sh -c id", "--upload-pack=id", "-oProxyCommand=id:x", "fd::17", "", "-x@h:p"] {
+        for text in [
+            "user:planted-secret@host:path",
+            "ext::sh -c id",
+            "--upload-pack=id",
+            "-oProxyCommand=id:x",
+            "fd::17",
+            "",
+            "-x@h:p",
+        ] {
             assert!(!is_accepted(text), "{text:?} must be refused");
         }
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended_with_all_it_started() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$ >&2; sleep 1000 & wait"]);
+        let start = Instant::now();
+        assert!(run_within(command, Duration::from_millis(100)).unwrap().is_none());
+        assert!(start.elapsed() < Duration::from_secs(10));
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo said >&2; exit 3"]);
+        let (status, said) = run_within(command, Duration::from_secs(60)).unwrap().unwrap();
+        assert_eq!((status.code(), said.as_str()), (Some(3), "said\n"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ impl RepositoryUrl {
     /// query (tokens hide in both), else the password. The login name of `ssh://git@host/…` and `git@host:…` stays.
     #[must_use]
     pub fn without_credentials(text: &str) -> Self {
-        let Some((scheme, rest)) = text.split_once("://") else { return Self(text.to_owned()) };
+        let Some((scheme, rest)) = text.split_once("://") else { return Self(without_password(text)) };
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         // A password may hold an unescaped slash; then the host's end is not where it seems, and the `@` lies beyond.
         let authority = &rest[..authority_end];
@@ -33,6 +33,14 @@ impl RepositoryUrl {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// `user:password@host:path`, which is no address, without the password.
+fn without_password(text: &str) -> String {
+    match text.split_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
+        Some((user, host)) if !user.contains('/') => format!("{user}@{host}"),
+        _ => text.to_owned(),
     }
 }
 
@@ -77,7 +85,9 @@ mod tests {
             ("ssh://git:password@host/a", "ssh://git@host/a"),
             ("ssh://git@host:22/a", "ssh://git@host:22/a"),
             ("git@host:a/b.git", "git@host:a/b.git"),
+            ("git:password@host:a/b.git", "git@host:a/b.git"),
             ("/srv/site.git", "/srv/site.git"),
+            ("/srv/odd:name@x", "/srv/odd:name@x"),
             ("file:///srv/site.git", "file:///srv/site.git"),
         ] {
             assert_eq!(RepositoryUrl::without_credentials(given).as_str(), kept, "{given}");
