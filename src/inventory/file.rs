@@ -32,10 +32,11 @@ struct Probe {
 /// address that is not what it should be.
 pub fn parse_inventory(name: &str, bytes: &[u8]) -> Result<Inventory, Problems> {
     if let Ok(Probe { format }) = serde_json::from_slice(bytes)
-        && format > FORMAT
+        && !(1..=FORMAT).contains(&format)
     {
-        let message = format!("the inventory has format {format}, and this mds reads formats up to {FORMAT}");
-        return Err(Problem::at(Place::file(name), message).with_hint("use a newer mds").into());
+        let message = format!("the inventory has format {format}, and this mds reads formats 1 to {FORMAT}");
+        let problem = Problem::at(Place::file(name), message);
+        return Err(if format > FORMAT { problem.with_hint("use a newer mds") } else { problem }.into());
     }
     let file: InventoryFile = serde_json::from_slice(bytes).map_err(|error| problem(name, &error))?;
     Inventory::new(file.nodes).map_err(|problems| {
@@ -84,5 +85,7 @@ mod tests {
     #[test]
     fn a_newer_format_is_told_from_a_broken_file() {
         assert!(message("{\"format\":7,\"racks\":[]}").contains("use a newer mds"));
+        let text = message("{\"format\":0,\"nodes\":[]}");
+        assert!(text.contains("has format 0") && !text.contains("newer"), "{text}");
     }
 }
