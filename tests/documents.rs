@@ -152,7 +152,18 @@ fn a_node_that_boots_by_ipv6_has_no_ipv4_address() {
     let settings = format!("{CLUSTER}[networks.HMN]\nprefixes = [\"fd00::/64\"]\ngateway6 = \"fe80::1\"\n");
     let documents = documents_of(&inventory(node), &[("mds.toml", &settings)]);
     assert!(!documents["meta-data"].contains("local_ipv4"), "{}", documents["meta-data"]);
-    assert_snapshot!(documents["network-config"], @"");
+    assert_snapshot!(documents["network-config"], @r#"
+    version: 2
+    ethernets:
+      eth0:
+        match:
+          macaddress: "02:00:00:00:00:06"
+        addresses:
+          - fd00::6/64
+        routes:
+          - to: "::/0"
+            via: fe80::1
+    "#);
 }
 
 #[test]
