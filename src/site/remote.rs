@@ -11,7 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use git2::Repository as GitRepository;
-use rustix::process::{Pid, Signal, kill_process_group};
+use percent_encoding::percent_decode_str;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process};
 use url::Url;
 
 use super::{GitReader, RepositoryUrl};
@@ -72,6 +74,10 @@ pub enum RepositoryError {
 const CLONE_LIMIT: Duration = Duration::from_secs(600);
 /// Longest time for a fetch: a remote that says nothing must not keep a server from telling that it is out of reach.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
+/// What is added to a mirror's name while it is being cloned; the process id follows.
+const CLONING: &str = "new-";
+/// Fewer characters than this are no secret, and likely to be part of any word.
+const SECRET_LENGTH: usize = 3;
 /// How often a running `git` is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 /// The variables that tie `git` to one repository, as `git rev-parse --local-env-vars` lists them.
@@ -128,6 +134,15 @@ impl Repository {
         }
     }
 
+    /// Whether there is something to read without fetching.
+    #[must_use]
+    pub fn is_fetched(&self) -> bool {
+        match &self.location {
+            Location::Local(_) => true,
+            Location::Remote { mirror, .. } => is_mirror(mirror),
+        }
+    }
+
     /// Clones or fetches a remote repository; does nothing for a local one.
     ///
     /// # Errors
@@ -150,8 +165,9 @@ impl Repository {
         // A mirror's own settings hold the URL, and with it what password there may be in it.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(cache_error)?;
         // Cloned under another name, so that a clone that was cut off is not taken for a whole one.
-        let fresh = mirror.with_extension(format!("new-{}", std::process::id()));
+        let fresh = mirror.with_extension(format!("{CLONING}{}", std::process::id()));
         let _ = fs::remove_dir_all(&fresh);
+        remove_abandoned(mirror);
         let cloned = self.git("clone", CLONE_LIMIT, |git| {
             git.args(["clone", "--mirror", "--quiet", "--"]).arg(url).arg(&fresh);
         });
@@ -189,11 +205,16 @@ impl Repository {
         Err(RepositoryError::Git { step, url: self.name(), message })
     }
 
+    /// What git said, without what is secret in the URL. Git repeats URLs, and parts of them with the user name, which
+    /// may be a token; ssh repeats user and password.
     fn without_secrets(&self, message: &str) -> String {
-        match &self.location {
-            Location::Remote { url, .. } => message.replace(url.as_str(), &self.name()),
-            Location::Local(_) => message.to_owned(),
-        }
+        let Location::Remote { url, .. } = &self.location else { return message.to_owned() };
+        let said = without_user_names(&message.replace(url.as_str(), &self.name()));
+        let Ok(url) = Url::parse(url) else { return said };
+        let encoded = url.password().unwrap_or_default();
+        let decoded = percent_decode_str(encoded).decode_utf8_lossy();
+        let passwords = [encoded, decoded.as_ref()].into_iter().filter(|password| password.len() >= SECRET_LENGTH);
+        passwords.fold(said, |said, password| said.replace(password, "***"))
     }
 
     /// Opens the repository at its revision. Nothing is fetched: see [`Repository::update`].
@@ -206,11 +227,47 @@ impl Repository {
             Location::Remote { mirror, .. } => mirror,
         };
         let repository = GitRepository::open(path).map_err(|error| {
-            Problem::new(format!("`{}` cannot be opened as a Git repository: {}", self.name(), error.message()))
+            let name = self.name();
+            if error.code() == git2::ErrorCode::Owner {
+                let folder = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+                return Problem::new(format!("the repository `{name}` belongs to another user, so it is not read"))
+                    .with_hint(format!(
+                        "trust it with `git config --global --add safe.directory {}`",
+                        folder.display()
+                    ));
+            }
+            Problem::new(format!("`{name}` cannot be opened as a Git repository: {}", error.message()))
                 .with_hint("a folder that is not a repository is read with --site")
         })?;
         Ok(GitReader::new(repository, self.name(), &self.revision, &self.subfolder)?)
     }
+}
+
+/// Removes what clones left that were killed.
+fn remove_abandoned(mirror: &Path) {
+    let name = mirror.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!("{name}.{CLONING}");
+    for entry in mirror.parent().and_then(|parent| fs::read_dir(parent).ok()).into_iter().flatten().flatten() {
+        let file_name = entry.file_name();
+        let owner =
+            file_name.to_str().and_then(|name| name.strip_prefix(&prefix)?.parse().ok()).and_then(Pid::from_raw);
+        if owner.is_some_and(|owner| test_kill_process(owner) == Err(Errno::SRCH)) {
+            // It only takes room; the next clone tries again.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// The text with `//user@host` and `//user:password@host` made `//host`.
+fn without_user_names(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut kept = vec![parts.next().unwrap_or_default()];
+    kept.extend(parts.map(|part| {
+        let is_end = |character: char| character.is_whitespace() || "/'\"`".contains(character);
+        let authority = &part[..part.find(is_end).unwrap_or(part.len())];
+        &part[authority.rfind('@').map_or(0, |at| at + 1)..]
+    }));
+    kept.join("://")
 }
 
 fn is_mirror(path: &Path) -> bool {
@@ -259,7 +316,8 @@ fn local_path(text: &str) -> Option<PathBuf> {
 fn is_remote(text: &str) -> bool {
     match Url::parse(text) {
         Ok(url) if text.contains("://") => SCHEMES.contains(&url.scheme()) && url.has_host(),
-        _ => is_scp_form(text),
+        // What is meant as a URL and is none, git would take for one or for the name of a host.
+        _ => !text.contains("://") && is_scp_form(text),
     }
 }
 
@@ -300,6 +358,8 @@ mod tests {
             "--upload-pack=id",
             "-oProxyCommand=id:x",
             "fd::17",
+            "http://user:planted-secret@",
+            "https://user:planted/secret@host/a",
             "",
             "-x@h:p",
         ] {
@@ -318,6 +378,25 @@ mod tests {
         command.args(["-c", "echo said >&2; exit 3"]);
         let (status, said) = run_within(command, Duration::from_secs(60)).unwrap().unwrap();
         assert_eq!((status.code(), said.as_str()), (Some(3), "said\n"));
+    }
+
+    #[test]
+    fn user_names_and_passwords_are_dropped_wherever_they_stand() {
+        let repository =
+            |text: &str| Repository::new(text, "HEAD", "", Path::new("/cache")).unwrap().without_secrets(text);
+        assert_eq!(repository("https://token@host:1/a"), "https://host:1/a");
+        let repository = Repository::new("https://tok%20en:a%3Apass@host/a", "HEAD", "", Path::new("/cache")).unwrap();
+        for (said, kept) in [
+            (
+                "could not read Password for 'https://tok%20en@host': no",
+                "could not read Password for 'https://host': no",
+            ),
+            ("Authentication failed for \"https://host/a/\"", "Authentication failed for \"https://host/a/\""),
+            ("tok:a:pass@host: Permission denied, a%3Apass", "tok:***@host: Permission denied, ***"),
+            ("https://a@b and ssh://c:d@e@f/@g", "https://b and ssh://f/@g"),
+        ] {
+            assert_eq!(repository.without_secrets(said), kept);
+        }
     }
 
     #[test]
