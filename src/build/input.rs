@@ -39,6 +39,15 @@ impl SiteInput {
         matches!(self, Self::Repository(repository) if repository.is_remote())
     }
 
+    /// Whether there is something to read without fetching.
+    #[must_use]
+    pub fn is_fetched(&self) -> bool {
+        match self {
+            Self::Folder(_) => true,
+            Self::Repository(repository) => repository.is_fetched(),
+        }
+    }
+
     /// Fetches what has to be fetched.
     ///
     /// # Errors

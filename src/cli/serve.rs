@@ -26,6 +26,8 @@ use super::progress::Progress;
 
 /// How often a folder or a local repository is looked at.
 const LOCAL_POLL: Duration = Duration::from_millis(400);
+/// How long a remote repository may keep a server that has a release from starting.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the first release may take from being published to being served before the summary is printed anyway.
 const FIRST_LOAD: Duration = Duration::from_secs(10);
 
@@ -101,11 +103,18 @@ pub(crate) fn run(
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// Fetches before the settings are read. When that fails, an earlier mirror may do.
+/// Fetches before the settings are read. When that fails or takes long, an earlier mirror may do.
 fn update_once(site: &SiteInput, output: &Output) {
     Progress::new(output.is_json()).begin(Phase::Fetching);
-    if let Err(error) = site.update() {
-        tracing::warn!(%error, "the repository cannot be fetched; going on with what is there");
+    let patience = if site.is_fetched() { PATIENCE } else { Duration::MAX };
+    let (sender, receiver) = channel();
+    let site = site.clone();
+    // Nobody listens any more to one that comes too late.
+    std::thread::spawn(move || drop(sender.send(site.update())));
+    match receiver.recv_timeout(patience) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the repository cannot be fetched; going on with what is there"),
+        Err(_) => tracing::warn!("the repository takes long to be fetched; going on with what is there"),
     }
 }
 
@@ -182,11 +191,13 @@ async fn serve(
     if let Some((follower, interval)) = follower {
         let (first, first_done) = oneshot::channel();
         let builder = Builder { follower, interval, shared: Arc::clone(&shared), stopped, has_release };
+        let patience = if has_release { PATIENCE } else { Duration::MAX };
         std::thread::spawn(move || builder.run(first));
         tokio::select! {
             _ = ended.wait_for(|ended| *ended) => return Ok(()),
             // A builder that is gone without a word has nothing to add.
             result = first_done => if let Ok(Err(error)) = result { return Err(error) },
+            () = tokio::time::sleep(patience) => {}
         }
     }
     if must_serve {
