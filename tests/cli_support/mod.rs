@@ -72,6 +72,8 @@ impl Sandbox {
             command.env_remove(name);
         }
         command.env_remove("STATE_DIRECTORY").env("COLUMNS", "100");
+        // The git that mds calls: no settings of whoever runs the tests, and no proxy.
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
         command
     }
 

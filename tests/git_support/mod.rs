@@ -141,8 +141,11 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut first = String::new();
     reader.read_line(&mut first)?;
-    let mut line = String::new();
+    let (mut line, mut start) = (String::new(), 0);
     while reader.read_line(&mut line)? > 2 {
+        // Git goes on where an earlier answer was cut off.
+        let range = line.to_ascii_lowercase().trim().strip_prefix("range: bytes=").map(str::to_owned);
+        start = range.and_then(|range| range.trim_end_matches('-').parse().ok()).unwrap_or(start);
         line.clear();
     }
     let target = first.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -168,9 +171,17 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         )?,
         (_, None) => write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?,
         (mood, Some(body)) => {
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
+            let rest = body.get(start..).unwrap_or_default();
+            match start {
+                0 => write!(stream, "HTTP/1.1 200 OK\r\n")?,
+                _ => {
+                    write!(stream, "HTTP/1.1 206 Partial Content\r\n")?;
+                    write!(stream, "Content-Range: bytes {start}-{}/{}\r\n", body.len() - 1, body.len())?;
+                }
+            }
+            write!(stream, "Content-Length: {}\r\nConnection: close\r\n\r\n", rest.len())?;
             let is_cut = matches!(mood, Mood::Cut(text) if path.contains(text));
-            stream.write_all(&body[..if is_cut { body.len() / 2 } else { body.len() }])?;
+            stream.write_all(&rest[..if is_cut { rest.len() / 2 } else { rest.len() }])?;
         }
     }
     stream.shutdown(Shutdown::Write)?;
