@@ -45,10 +45,10 @@ fn a_first_build_a_second_one_and_a_change() {
     3 nodes, 14 documents
     changes since [DIGEST]:
       0 documents added, 4 documents changed, 1 document removed; 2 nodes concerned
-      meta-data ~1  x1000c0s0b0n0
-      vendor-data ~1  x1000c0s0b0n0
-      compute.yaml ~2  x1000c0s0b0n0, x1000c0s0b0n1
-      green.yaml -1  x1000c0s0b0n0
+      meta-data        ~1  x1000c0s0b0n0
+      vendor-data      ~1  x1000c0s0b0n0
+      compute.yaml     ~2  x1000c0s0b0n0, x1000c0s0b0n1
+      green.yaml       -1  x1000c0s0b0n0
     --- stderr
     reading the site
     rendering 3 nodes

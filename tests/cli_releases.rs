@@ -73,7 +73,7 @@ fn a_difference_is_counted_by_document_and_node() {
     from [DIGEST]
     to   [DIGEST]
       0 documents added, 2 documents changed, 0 documents removed; 2 nodes concerned
-      compute.yaml ~2  x1000c0s0b0n0, x1000c0s0b0n1
+      compute.yaml     ~2  x1000c0s0b0n0, x1000c0s0b0n1
     --- stderr
     ");
     assert_eq!(sandbox.json(&["diff", &first, &second, "--tree", "tree"])["changes"]["documents_changed"], 2);

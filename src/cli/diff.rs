@@ -89,7 +89,7 @@ pub(crate) fn difference_text(difference: &ReleaseDifference) -> String {
             .map(|(nodes, sign)| format!("{sign}{}", nodes.len()))
             .collect();
         let nodes: Vec<NodeId> = lists.iter().flat_map(|(nodes, _)| nodes.iter().cloned()).collect();
-        let _ = writeln!(text, "  {name:<16} {}  {}", counts.join(" "), examples(&nodes));
+        let _ = writeln!(text, "  {:<16} {}  {}", name.to_string(), counts.join(" "), examples(&nodes));
     }
     text
 }
