@@ -53,6 +53,8 @@ impl TreeLock {
     /// When a release that stays is not whole (nothing is removed then), or the tree cannot be written.
     pub fn gc(&mut self, keep: usize) -> Result<GcReport, StoreError> {
         let mut report = GcReport { leftovers_removed: self.leftovers_removed(), ..GcReport::default() };
+        // The list passes over a broken link; what it points to must not be removed for that.
+        self.tree().current()?;
         for (place, release) in self.tree().releases()?.into_iter().enumerate() {
             let stays = release.current || release.pinned || place < keep;
             if stays { &mut report.kept } else { &mut report.removed }.push(release.id);

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 pub const FILE_MODE: u32 = 0o644;
 /// The mode of files that are never written again, before the process's umask.
 pub const READ_ONLY_MODE: u32 = 0o444;
-/// The mode of folders, before the process's umask.
-pub const FOLDER_MODE: u32 = 0o755;
+/// The mode of folders, before the process's umask: the documents of all nodes, with what secrets they hold, are for
+/// the owner and the group of the tree only.
+pub const FOLDER_MODE: u32 = 0o750;
 
 /// The operations that change a tree. None of them makes anything durable except the two that say so:
 /// [`DiskFile::sync`] for the bytes of a file, [`Disk::sync_folder`] for the names in a folder.

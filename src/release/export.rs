@@ -12,12 +12,15 @@ use bytes::Bytes;
 use rustix::fs::{AtFlags, CWD, RenameFlags, StatxAttributes, StatxFlags, renameat_with, statx, syncfs};
 use serde::Serialize;
 
-use super::disk::{FILE_MODE, FOLDER_MODE, shown};
+use super::disk::{FILE_MODE, shown};
 use super::error::{At, StoreError};
 use super::manifest::NodeEntry;
 use super::stored::StoredRelease;
 use super::tree::Tree;
 use crate::types::{Digest, DocumentName, ReleaseId};
+
+/// The mode of exported folders, before the process's umask: another web server reads them.
+const EXPORT_FOLDER_MODE: u32 = 0o755;
 
 /// The file that says that a folder is an export, and of which release.
 const MARKER: &str = ".mds-export";
@@ -81,7 +84,7 @@ fn target(folder: &Path) -> Result<(PathBuf, bool), StoreError> {
         Ok(folder) => folder,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(parent) = folder.parent().map(shown) {
-                DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&parent).at("create", &parent)?;
+                DirBuilder::new().recursive(true).mode(EXPORT_FOLDER_MODE).create(&parent).at("create", &parent)?;
             }
             return Ok((folder, false));
         }
@@ -282,7 +285,7 @@ fn link_to_node(link: &Path, node: &NodeEntry) -> Result<(), StoreError> {
 }
 
 fn create_folder(path: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().mode(FOLDER_MODE).create(path).at("create", path)
+    DirBuilder::new().mode(EXPORT_FOLDER_MODE).create(path).at("create", path)
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {

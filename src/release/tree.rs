@@ -160,9 +160,10 @@ impl Tree {
     /// The releases of the tree, the one published last first.
     ///
     /// # Errors
-    /// When a folder of the tree or the log of switches is not readable, or `current` is broken.
+    /// When a folder of the tree or the log of switches is not readable. With a broken `current` none is current: the
+    /// list is what one needs to mend that.
     pub fn releases(&self) -> Result<Vec<ReleaseSummary>, StoreError> {
-        let current = self.current()?;
+        let current = self.current().ok().flatten();
         let pins = ids_in(&self.pins_folder())?;
         let switches = Switches::read(&self.switches_path())?;
         let mut published = HashMap::new();

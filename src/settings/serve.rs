@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::sourced::Sourced;
 
 /// The `[serve]` table of a settings file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServeFile {
     /// Addresses to listen on.
@@ -101,7 +101,8 @@ fn loopback() -> Vec<IpNet> {
 fn clean_prefix(prefix: &str) -> Result<String, String> {
     let trimmed = prefix.trim_matches('/');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte);
-    if trimmed.bytes().all(plain) && !trimmed.split('/').any(|part| part == "." || part == "..") {
+    let is_odd = |part: &str| part == "." || part == ".." || (part.is_empty() && !trimmed.is_empty());
+    if trimmed.bytes().all(plain) && !trimmed.split('/').any(is_odd) {
         Ok(if trimmed.is_empty() { String::new() } else { format!("/{trimmed}") })
     } else {
         Err(format!("`{prefix}` is not a path prefix: letters, digits, `-_.~` and `/` are expected"))
@@ -130,6 +131,7 @@ mod tests {
         let resolve = |text: &str| ServeSettings::resolve(flags(text), ServeFile::default(), "mds.toml");
         assert_eq!(resolve("a/b/").unwrap().prefixes.value, ["/a/b"]);
         assert!(resolve("/").unwrap().prefixes.value.is_empty());
+        assert!(resolve("/a//b").is_err());
         assert!(resolve("/a/../b").unwrap_err().contains("the flag --prefix"));
     }
 }
