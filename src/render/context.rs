@@ -14,7 +14,7 @@ use crate::site::Group;
 use crate::types::GroupLabel;
 
 /// The names that mds itself gives to templates. A `meta` key of one of these names would hide it.
-pub const NODE_NAMES: [&str; 24] = [
+pub const NODE_NAMES: [&str; 25] = [
     "availability_zone",
     "base_url",
     "cloud_name",
@@ -39,6 +39,7 @@ pub const NODE_NAMES: [&str; 24] = [
     "public_keys",
     "region",
     "role",
+    "vendor_data",
 ];
 
 /// The cloud's name in every meta-data document, as in the original.
@@ -69,6 +70,7 @@ pub(super) fn group_values(groups: &BTreeMap<GroupLabel, Group>) -> BTreeMap<Gro
 }
 
 fn names_of(meta: &JsonMap<String, Json>) -> Vec<(String, Value)> {
+    // It panics for what has no value in a template; every JSON value has one.
     meta.iter().map(|(name, value)| (name.clone(), Value::from_serializable(value))).collect()
 }
 
@@ -262,4 +264,30 @@ fn interface_value(interface: &Interface) -> Value {
     value.extend(optional("network", get(&first, "network").cloned()));
     value.extend(optional("redfishid", non_empty(&interface.redfish_id)));
     value.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::GroupOrder;
+    use super::*;
+    use crate::inventory::mock_inventory;
+    use crate::render::fixture::site;
+
+    #[test]
+    fn every_name_that_templates_see_is_known_to_the_check_for_hidden_names() {
+        let site = site(&[]);
+        let facts = NodeFacts::new(&site, &GroupOrder::default(), &mock_inventory().nodes()[0]);
+        let node = NodeContext::new(&site.settings.cluster, &group_values(&site.groups), &facts);
+        let mut global = Context::new();
+        fill_global(&mut global, &site.settings.cluster);
+        let seen = |name: &str| node.plain().contains_key(name) || global.contains_key(name);
+        let of_one_document = ["delivery", "include_urls", "multipart", "network_config"];
+        for name in NODE_NAMES {
+            assert!(seen(name) || of_one_document.contains(&name), "{name} is not there");
+        }
+        let ds = node.plain().get("ds").and_then(Value::as_map).unwrap();
+        for name in ds.keys().filter_map(|key| key.as_str()) {
+            assert!(NODE_NAMES.contains(&name), "{name} is missing");
+        }
+    }
 }

@@ -334,6 +334,18 @@ mod tests {
     }
 
     #[test]
+    fn a_template_cannot_nest_without_bound() {
+        let nested = "{% set a = [] %}{% for i in range(end=5000) %}{% set_global a = [a] %}{% endfor %}";
+        for filter in ["yaml", "json"] {
+            let problem = render(&format!("{nested}{{{{ a | {filter} }}}}")).unwrap_err();
+            assert!(problem.message.contains("nests deeper than 100 levels"), "{problem}");
+        }
+        let doubled = "{% set a = \"x\" %}{% for i in range(end=60) %}{% set_global a = [a, a] %}{% endfor %}";
+        let problem = render(&format!("{doubled}{{{{ a | yaml }}}}")).unwrap_err();
+        assert!(problem.message.contains("more than 67108864 bytes"), "{problem}");
+    }
+
+    #[test]
     fn a_template_cannot_grow_without_bound() {
         let problem = render("{% for i in range(end=100000) %}xxxxxxxxxx{% endfor %}").unwrap_err();
         assert!(problem.message.contains("grows past 10000 bytes"), "{problem}");

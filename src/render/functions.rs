@@ -17,6 +17,11 @@ pub(super) const LATE: &str = "the time for this document is up";
 /// Longest list `range` makes: Tera's own bound.
 const MAX_RANGE: i128 = 100_000;
 
+/// Levels of lists and maps that can be written: far more than any document of cloud-init has.
+const MAX_DEPTH: usize = 100;
+/// Bytes of texts, and values, that are written at most; the document's own bound is usually far smaller.
+const MAX_EXTENT: usize = 64 << 20;
+
 /// Adds the project's filters and functions.
 pub(super) fn register(tera: &mut Tera, files: &Arc<BTreeMap<String, Vec<u8>>>) {
     tera.register_filter("yaml", yaml);
@@ -31,6 +36,7 @@ pub(super) fn register(tera: &mut Tera, files: &Arc<BTreeMap<String, Vec<u8>>>) 
 /// indented.
 fn yaml(value: Value, arguments: Kwargs, _: &State) -> TeraResult<String> {
     in_time()?;
+    check_extent(&value)?;
     let indent = arguments.get::<u64>("indent")?.unwrap_or_default();
     let indent = usize::try_from(indent).ok().filter(|indent| *indent <= 1000);
     let indent = indent.ok_or_else(|| Error::message("the filter `yaml` indents by at most 1000 blanks"))?;
@@ -40,6 +46,7 @@ fn yaml(value: Value, arguments: Kwargs, _: &State) -> TeraResult<String> {
 /// `{{ value | json }}`: the value as JSON on one line.
 fn json(value: Value, _: Kwargs, _: &State) -> TeraResult<String> {
     in_time()?;
+    check_extent(&value)?;
     serde_json::to_string(&value).map_err(|error| Error::message(format!("the value has no JSON form: {error}")))
 }
 
@@ -92,6 +99,26 @@ fn range(arguments: Kwargs, _: &State) -> TeraResult<Vec<i128>> {
         at = next;
     }
     Ok(numbers)
+}
+
+/// Refuses a value that cannot be written in reasonable space: writing takes stack for each of its levels, and parts that
+/// a value shares with itself are written as often as they occur.
+fn check_extent(value: &Value) -> TeraResult<()> {
+    let mut budget = MAX_EXTENT;
+    spend(value, 0, &mut budget)
+}
+
+fn spend(value: &Value, depth: usize, budget: &mut usize) -> TeraResult<()> {
+    if depth > MAX_DEPTH {
+        return Err(Error::message(format!("the value nests deeper than {MAX_DEPTH} levels")));
+    }
+    let own = 1 + value.as_str().map_or(0, str::len);
+    *budget = budget
+        .checked_sub(own)
+        .ok_or_else(|| Error::message(format!("the value takes more than {MAX_EXTENT} bytes to write")))?;
+    let items = value.as_array().unwrap_or_default().iter();
+    let mut children = items.chain(value.as_map().into_iter().flat_map(|map| map.values()));
+    children.try_for_each(|child| spend(child, depth + 1, budget))
 }
 
 fn in_time() -> TeraResult<()> {

@@ -4,6 +4,7 @@
 //! interrupted, only abandoned. So nothing here waits for a worker that has gone silent.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -63,11 +64,25 @@ pub fn render_all<E>(
     inspect: &Inspector,
     sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>,
 ) -> Result<(), Stopped<E>> {
+    render_range(plan, 0..plan.facts().len(), inspect, sink)
+}
+
+/// As [`render_all`], for the nodes at these positions of [`Plan::facts`] only.
+///
+/// # Errors
+/// As [`render_all`].
+pub fn render_range<E>(
+    plan: &Arc<Plan>,
+    nodes: Range<usize>,
+    inspect: &Inspector,
+    sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>,
+) -> Result<(), Stopped<E>> {
+    let chunks = nodes.len().div_ceil(CHUNK);
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (sender, receiver) = sync_channel(WAITING_CHUNKS);
-    let shared = Arc::new(Shared { next: AtomicUsize::new(0), abandoned: AtomicBool::new(false) });
+    let shared = Arc::new(Shared { nodes, next: AtomicUsize::new(0), abandoned: AtomicBool::new(false) });
     let mut activities = Vec::new();
-    for _ in 0..threads.min(plan.facts().len().div_ceil(CHUNK)) {
+    for _ in 0..threads.min(chunks) {
         let activity: Activity = Arc::default();
         let (plan, shared, sender) = (Arc::clone(plan), Arc::clone(&shared), sender.clone());
         let inspect = Arc::clone(inspect);
@@ -80,7 +95,7 @@ pub fn render_all<E>(
         }
     }
     drop(sender);
-    let mut collector = Collector { plan, sink, problems: Grouped::default(), next: 0, early: BTreeMap::new() };
+    let mut collector = Collector { plan, sink, chunks, problems: Grouped::default(), next: 0, early: BTreeMap::new() };
     let result = collector.run(&receiver, &activities);
     shared.abandoned.store(true, Ordering::Relaxed);
     result?;
@@ -89,16 +104,17 @@ pub fn render_all<E>(
 }
 
 struct Shared {
+    nodes: Range<usize>,
     next: AtomicUsize,
     abandoned: AtomicBool,
 }
 
 fn work(plan: &Plan, inspect: &Inspector, shared: &Shared, activity: &Activity, sender: &SyncSender<Chunk>) {
     let Ok(renderer) = plan.renderer() else { return };
-    let count = plan.facts().len();
+    let Range { start, end } = shared.nodes;
     loop {
         let chunk = shared.next.fetch_add(1, Ordering::Relaxed);
-        let nodes = (chunk * CHUNK).min(count)..((chunk + 1) * CHUNK).min(count);
+        let nodes = (start + chunk * CHUNK).min(end)..(start + (chunk + 1) * CHUNK).min(end);
         if nodes.is_empty() {
             return;
         }
@@ -137,6 +153,7 @@ fn set(activity: &Activity, doing: Doing) -> Doing {
 struct Collector<'a, E> {
     plan: &'a Plan,
     sink: &'a mut dyn FnMut(RenderedNode) -> Result<(), E>,
+    chunks: usize,
     problems: Grouped,
     next: usize,
     early: BTreeMap<usize, Results>,
@@ -194,7 +211,7 @@ impl<E> Collector<'_, E> {
 
     /// All workers have ended; chunks that never came belong to workers that could not start.
     fn finish(&self) -> Result<(), Stopped<E>> {
-        if self.next == self.plan.facts().len().div_ceil(CHUNK) {
+        if self.next == self.chunks {
             return Ok(());
         }
         let problem = Problem::new("the threads that render ended before their work was done");
@@ -215,7 +232,11 @@ impl Grouped {
             self.list.push(RenderProblem { rule, problem, nodes: Vec::new() });
             self.list.len() - 1
         });
-        self.list[position].nodes.push(node.clone());
+        let nodes = &mut self.list[position].nodes;
+        // Two documents of one node may have the same problem.
+        if nodes.last() != Some(node) {
+            nodes.push(node.clone());
+        }
     }
 
     fn is_empty(&self) -> bool {
