@@ -9,8 +9,10 @@ use crate::site::RepositoryError;
 use crate::types::ReleaseId;
 
 /// How long a failed build rests before it is tried again although its inputs look the same: the disk may have been
-/// full, or another writer at work.
-const RETRY: Duration = Duration::from_secs(10);
+/// full, or another writer at work. Each further rest is twice as long.
+const FIRST_REST: Duration = Duration::from_secs(10);
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_secs(300);
 
 /// Builds and publishes what a follower follows.
 pub trait SiteBuilder {
@@ -45,7 +47,15 @@ pub struct SiteFollower<B> {
     builder: B,
     seen: Option<Fingerprint>,
     built: Option<Fingerprint>,
-    failed: Option<(Fingerprint, Instant)>,
+    failed: Option<Failure>,
+}
+
+/// A build that failed.
+#[derive(Debug)]
+struct Failure {
+    inputs: Fingerprint,
+    rest: Duration,
+    until: Instant,
 }
 
 impl<B: SiteBuilder> SiteFollower<B> {
@@ -69,7 +79,8 @@ impl<B: SiteBuilder> SiteFollower<B> {
         };
         let step = self.consider(inputs, is_first, now);
         match (step, fetched) {
-            (Step::Unchanged | Step::Published(_), Err(error)) => Step::Failed(error.into()),
+            // What was fetched before is built; that it may be old is said from the next look on.
+            (Step::Unchanged, Err(error)) => Step::Failed(error.into()),
             (step, _) => step,
         }
     }
@@ -79,15 +90,18 @@ impl<B: SiteBuilder> SiteFollower<B> {
         if self.built.as_ref() == Some(&inputs) {
             return Step::Unchanged;
         }
-        if !is_first && !is_settled {
+        // Files are saved one by one; a commit is there at once.
+        let may_change_soon =
+            matches!(self.site, SiteInput::Folder(_)) || matches!(self.inventory, InventoryInput::File(_));
+        if !is_first && !is_settled && may_change_soon {
             return Step::Settling;
         }
-        let rests = |(failed, since): &(Fingerprint, Instant)| {
-            *failed == inputs && now.saturating_duration_since(*since) < RETRY
-        };
-        if self.failed.as_ref().is_some_and(rests) {
+        let before = self.failed.take().filter(|failure| failure.inputs == inputs);
+        if let Some(failure) = before.as_ref().filter(|failure| now < failure.until) {
+            self.failed = Some(Failure { inputs, ..*failure });
             return Step::Settling;
         }
+        let began = Instant::now();
         match self.builder.build() {
             Ok(release) => {
                 self.built = Some(inputs);
@@ -95,7 +109,9 @@ impl<B: SiteBuilder> SiteFollower<B> {
                 Step::Published(release)
             }
             Err(error) => {
-                self.failed = Some((inputs, now));
+                let rest = before.map_or(FIRST_REST, |failure| (failure.rest * 2).min(LONGEST_REST));
+                // The rest begins when the build has ended, however long it took.
+                self.failed = Some(Failure { inputs, rest, until: now + began.elapsed() + rest });
                 Step::Failed(error)
             }
         }
@@ -155,10 +171,13 @@ mod tests {
         is(follower.step(start), &Step::Failed(()));
         is(follower.step(start), &Step::Settling);
         assert_eq!(*builds.borrow(), 2, "the same broken inputs are not built again at once");
-        is(follower.step(start + RETRY), &Step::Failed(()));
+        let later = start + FIRST_REST + Duration::from_secs(5);
+        is(follower.step(later), &Step::Failed(()));
+        is(follower.step(later + FIRST_REST), &Step::Settling);
+        assert_eq!(*builds.borrow(), 3, "the second rest is longer than the first");
         fs::write(&file, "mended").unwrap();
-        is(follower.step(start + RETRY), &Step::Settling);
-        is(follower.step(start + RETRY), &published("mended"));
+        is(follower.step(later), &Step::Settling);
+        is(follower.step(later), &published("mended"));
         assert_eq!(*builds.borrow(), 4);
     }
 }

@@ -94,5 +94,11 @@ fn read_inventory(site: &Site, input: &InventoryInput) -> Result<Inventory, Buil
             return Err(problem.with_hint("add the file, name one with --inventory FILE, or try --mock-smd").into());
         }
     };
-    Ok(parse_inventory(&name, &bytes)?)
+    let inventory = parse_inventory(&name, &bytes)?;
+    if inventory.nodes().is_empty() {
+        // Publishing it would make every node of the cluster an unknown one.
+        let problem = Problem::at(Place::file(name), "the inventory lists no node");
+        return Err(problem.with_hint("see why its source is empty; nothing is published").into());
+    }
+    Ok(inventory)
 }
