@@ -478,3 +478,34 @@ fn json_says_what_the_text_says() {
     assert_eq!(value["findings"][0]["nodes"].as_array().unwrap().len(), 2);
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn an_inventory_without_nodes_is_not_published() {
+    let sandbox = Sandbox::new();
+    let build = ["build", "--site", "site", "--inventory", "-", "--tree", "tree"];
+    assert_snapshot!(sandbox.run_with_input(&build, "{\"format\":1,\"nodes\":[]}"), @"
+    exit code 2
+    --- stdout
+    --- stderr
+    reading the site
+    error: standard input: the inventory lists no node
+      hint: see why its source is empty; nothing is published
+    ");
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment() {
+    let sandbox = Sandbox::new();
+    let with = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = sandbox.command(arguments);
+        command.envs(variables.iter().copied()).output().unwrap().status.code()
+    };
+    let from_site = ["build", "--check", "--site", "site", "--mock-smd"];
+    assert_eq!(with(&[("MDS_REPO", "nowhere"), ("MDS_REV", "x"), ("MDS_INVENTORY", "gone")], &from_site), Some(0));
+    assert_eq!(with(&[("MDS_SITE", "site")], &["build", "--check", "--mock-smd"]), Some(0));
+    assert_eq!(with(&[("MDS_SITE", "site")], &["build", "--check", "--repo", "nowhere", "--mock-smd"]), Some(2));
+    assert_eq!(with(&[("MDS_SITE", "a"), ("MDS_REPO", "b")], &["build", "--check"]), Some(64));
+    assert_eq!(with(&[], &["build", "--site", "site", "--rev", "x", "--mock-smd"]), Some(64));
+    sandbox.build();
+    assert_eq!(with(&[("MDS_SITE", "nowhere")], &["render", "tc1000", "--tree", "tree"]), Some(0));
+}

@@ -284,3 +284,33 @@ fn a_reader_that_goes_away_is_no_error() {
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
 }
+
+#[test]
+fn render_prints_nothing_where_a_server_answers_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.build();
+    for source in [&["--tree", "tree"][..], &["--site", "site", "--mock-smd"]] {
+        assert_eq!(sandbox.stdout(&[&["render", "tc1001", "blue.yaml"], source].concat()), "");
+    }
+    assert!(sandbox.run(&["render", "tc1000", "blue.yaml", "--tree", "tree"]).starts_with("exit code 2\n"));
+}
+
+#[test]
+fn render_reports_findings_as_a_build_does() {
+    let sandbox = Sandbox::new();
+    sandbox.write("site/groups/green/cloud-config.yaml", "#cloud-config\n{{ nothing }}\n");
+    let said = sandbox.run(&["render", "tc1000", "--site", "site", "--mock-smd"]);
+    assert!(said.starts_with("exit code 1\n") && said.contains("groups/green/cloud-config.yaml:2:4"), "{said}");
+    assert!(sandbox.run(&["render", "tc1002", "--site", "site", "--mock-smd"]).starts_with("exit code 0\n"));
+}
+
+#[test]
+fn a_tree_whose_link_is_broken_still_lists_its_releases() {
+    let sandbox = Sandbox::new();
+    let release = sandbox.build();
+    fs::remove_file(sandbox.path("tree/current")).unwrap();
+    std::os::unix::fs::symlink("nowhere", sandbox.path("tree/current")).unwrap();
+    assert_eq!(sandbox.json(&["releases", "--tree", "tree"])["releases"][0]["id"], release);
+    assert!(sandbox.run(&["gc", "--keep", "0", "--tree", "tree"]).starts_with("exit code 2\n"), "nothing is removed");
+    assert_eq!(sandbox.json(&["rollback", &release, "--tree", "tree"])["release"], release);
+}

@@ -238,3 +238,33 @@ fn a_template_that_never_ends_does_not_end_the_server() {
     sandbox.write("site/groups/compute/cloud-config.yaml", &compute_with("mended"));
     server.wait(SOON, |server| server.get("/compute.yaml", NODE).1.contains("mended"));
 }
+
+#[test]
+fn settings_that_break_do_not_keep_a_restarted_server_from_serving_where_it_did() {
+    let sandbox = Sandbox::new();
+    let settings = format!("{}[serve]\nprefixes = [\"/boot\"]\n", cli_support::SETTINGS);
+    sandbox.write("site/mds.toml", &settings);
+    let first = sandbox.serve(&["--site", "site", "--mock-smd"]);
+    let good = first.summary["release"].clone();
+    drop(first);
+    sandbox.write("site/mds.toml", "[clutser]\n");
+    let server = sandbox.serve(&["--site", "site", "--mock-smd"]);
+    assert_eq!(server.summary["release"], good);
+    assert_eq!(server.get("/boot/meta-data", NODE).0, 200, "the settings of the last start count");
+    assert!(server.log().contains("did you mean `cluster`?"), "{}", server.log());
+    server.wait(SOON, |server| !server.health()["degraded"].is_null());
+    sandbox.write("site/mds.toml", &settings);
+    server.wait(SOON, |server| server.health()["degraded"].is_null());
+}
+
+#[test]
+fn health_says_what_is_wrong_and_names_no_node() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.serve(&["--site", "site", "--mock-smd"]);
+    sandbox.write("site/nodes/x1000c0s0b0n1.yaml", "hostname: tc1000\n");
+    sandbox.write("site/nodes/x1000c0s1b0n0.yaml", "hostname: tc1000\n");
+    server.wait(SOON, |server| !server.health()["degraded"].is_null());
+    let said = server.health()["degraded"][0]["reason"].as_str().unwrap().to_owned();
+    assert_eq!(said, "the site does not build: 1 error; the log says all");
+    server.wait(SOON, |server| server.log().contains("belongs to x1000c0s0b0n0 and x1000c0s0b0n1"));
+}

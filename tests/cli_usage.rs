@@ -70,11 +70,8 @@ fn wrong_usage_exits_with_64() {
     exit code 64
     --- stdout
     --- stderr
-    error: the argument '--site <DIR>' cannot be used with '--repo <URL>'
-
-    Usage: mds build --site <DIR>
-
-    For more information, try '--help'.
+    error: a folder and a repository are named as the site
+      hint: keep one
     ");
     assert!(sandbox.run(&[]).starts_with("exit code 64\n"));
 }

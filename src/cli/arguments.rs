@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, ValueEnum};
 use mds::build::{InventoryInput, SiteInput};
 use mds::release::Tree;
 use mds::site::Repository;
@@ -83,30 +84,76 @@ pub(crate) fn release_of(tree: &Tree, text: Option<&str>) -> Result<ReleaseId, C
     }
 }
 
+/// Whether the argument stands on the command line, and not just in the environment.
+pub(crate) fn is_typed(matches: &ArgMatches, id: &str) -> bool {
+    matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
 /// Which site and inventory.
 #[derive(Debug, Args)]
 pub(crate) struct SiteArguments {
     /// The site: a folder with an mds.toml, read as it lies there
-    #[arg(long, value_name = "DIR", env = "MDS_SITE", hide_env_values = true, conflicts_with = "repo")]
+    #[arg(long, value_name = "DIR", env = "MDS_SITE", hide_env_values = true)]
     pub(crate) site: Option<PathBuf>,
     /// The site: a Git repository, by path or URL, read at a commit and never from a checkout
     #[arg(long, value_name = "URL", env = "MDS_REPO", hide_env_values = true)]
     pub(crate) repo: Option<String>,
     /// The branch, tag or commit of the repository [default: HEAD]
-    #[arg(long, value_name = "REF", env = "MDS_REV", hide_env_values = true, requires = "repo")]
+    #[arg(long, value_name = "REF", env = "MDS_REV", hide_env_values = true)]
     rev: Option<String>,
     /// The folder in the repository where the site lies [default: its top]
-    #[arg(long, value_name = "PATH", env = "MDS_SUBFOLDER", hide_env_values = true, requires = "repo")]
+    #[arg(long, value_name = "PATH", env = "MDS_SUBFOLDER", hide_env_values = true)]
     subfolder: Option<String>,
     /// An inventory file instead of the site's own; `-` is standard input
-    #[arg(long, value_name = "FILE", env = "MDS_INVENTORY", hide_env_values = true, conflicts_with = "mock_smd")]
+    #[arg(long, value_name = "FILE", env = "MDS_INVENTORY", hide_env_values = true)]
     inventory: Option<PathBuf>,
     /// Take the three built-in nodes as inventory, to try things
     #[arg(long)]
     mock_smd: bool,
 }
 
+/// Reading what is there.
+#[derive(Debug, Args)]
+pub(crate) struct FetchArguments {
+    /// Do not fetch a remote repository: take what was fetched last
+    #[arg(long)]
+    pub(crate) no_fetch: bool,
+}
+
 impl SiteArguments {
+    /// Lets the command line win over the environment where the two name different things.
+    ///
+    /// # Errors
+    /// When one of them names two things itself.
+    pub(crate) fn prefer_command_line(&mut self, matches: &ArgMatches) -> Result<(), CliError> {
+        if self.site.is_some() && self.repo.is_some() {
+            match (is_typed(matches, "site"), is_typed(matches, "repo")) {
+                (true, false) => self.repo = None,
+                (false, true) => self.site = None,
+                _ => {
+                    return Err(
+                        CliError::usage("a folder and a repository are named as the site").with_hint("keep one")
+                    );
+                }
+            }
+        }
+        if self.repo.is_none() {
+            if is_typed(matches, "rev") || is_typed(matches, "subfolder") {
+                return Err(
+                    CliError::usage("--rev and --subfolder need a repository").with_hint("name it with --repo URL")
+                );
+            }
+            (self.rev, self.subfolder) = (None, None);
+        }
+        if self.inventory.is_some() && self.mock_smd {
+            if is_typed(matches, "inventory") {
+                return Err(CliError::usage("--inventory and --mock-smd are given").with_hint("keep one"));
+            }
+            self.inventory = None;
+        }
+        Ok(())
+    }
+
     /// Whether a site was named at all.
     pub(crate) const fn is_given(&self) -> bool {
         self.site.is_some() || self.repo.is_some()

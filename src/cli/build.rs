@@ -10,7 +10,7 @@ use mds::release::{Manifest, ReleaseDifference, Tree, diff};
 use mds::types::ReleaseId;
 use serde_json::{Value, json};
 
-use super::arguments::{SiteArguments, TreeArguments};
+use super::arguments::{FetchArguments, SiteArguments, TreeArguments};
 use super::diff::{difference_text, difference_value};
 use super::error::CliError;
 use super::output::{Output, counted};
@@ -30,7 +30,7 @@ Examples:
   mds build --site site --check          what is wrong, writing nothing and needing no tree")]
 pub(crate) struct BuildArguments {
     #[command(flatten)]
-    site: SiteArguments,
+    pub(super) site: SiteArguments,
     #[command(flatten)]
     tree: TreeArguments,
     /// Publish nothing; print what publishing would change
@@ -39,15 +39,15 @@ pub(crate) struct BuildArguments {
     /// Publish nothing; render everything in memory and report what is wrong
     #[arg(long)]
     check: bool,
-    /// Do not fetch a remote repository: take what was fetched last
-    #[arg(long)]
-    no_fetch: bool,
+    #[command(flatten)]
+    fetch: FetchArguments,
 }
 
 pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCode, CliError> {
+    super::child_build::end_with_server();
     let mut progress = Progress::new(output.is_json());
     let site = arguments.site.required_site(&arguments.tree.state)?;
-    if site.is_remote() && !arguments.no_fetch {
+    if site.is_remote() && !arguments.fetch.no_fetch {
         progress.begin(Phase::Fetching);
         site.update()?;
     }
@@ -96,7 +96,9 @@ fn print_check(prepared: &Prepared, manifest: &Manifest, output: &Output) -> Res
 
 /// The current release's manifest, for a dry run: a tree that is not there yet has none.
 fn current_manifest(arguments: &BuildArguments) -> Result<Option<(ReleaseId, Manifest)>, CliError> {
-    if !arguments.tree.path().exists() {
+    let path = arguments.tree.path();
+    // A folder that is not there, or empty, is one of which publishing would make a tree.
+    if path.read_dir().map_or(!path.exists(), |mut entries| entries.next().is_none()) {
         return Ok(None);
     }
     manifest_of(&arguments.tree.open()?)

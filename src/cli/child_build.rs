@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use mds::build::{InventoryInput, SiteBuilder};
 use mds::check::Finding;
 use mds::types::{Problem, ReleaseId};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::Deserialize;
 
 use super::arguments::{SiteArguments, TreeArguments};
@@ -17,6 +18,8 @@ use super::error::CliError;
 
 /// How likely the kernel is to end the building process first when memory runs out: certainly.
 const OUT_OF_MEMORY_SCORE: &str = "1000";
+/// What tells a building process that a server waits for it.
+const CHILD_MARK: &str = "MDS_BUILDS_FOR_A_SERVER";
 /// What stands for standard input where a file is named.
 const STANDARD_INPUT: &str = "-";
 
@@ -72,9 +75,18 @@ impl ChildBuild {
         for name in ["MDS_SITE", "MDS_REPO", "MDS_REV", "MDS_SUBFOLDER", "MDS_INVENTORY"] {
             command.env_remove(name);
         }
+        command.env(CHILD_MARK, "1");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command
+    }
+}
+
+/// Tells a building process of a server, and only such a one, to end when the server does.
+pub(crate) fn end_with_server() {
+    if std::env::var_os(CHILD_MARK).is_some() {
+        // Only a kernel older than any that Rust runs on does not know this.
+        let _ = set_parent_process_death_signal(Some(Signal::TERM));
     }
 }
 
@@ -98,7 +110,7 @@ impl SiteBuilder for ChildBuild {
             Some(Printed { errors, .. }) if !errors.is_empty() => Err(CliError::Failure(errors)),
             Some(Printed { findings, .. }) if !findings.is_empty() => Err(CliError::Findings(findings)),
             _ => Err(CliError::failure(format!("the building process ended without a result ({})", output.status))
-                .with_hint("it may have run out of memory; see the log")),
+                .with_hint("a template may have used up its memory or nested without end; see the log")),
         }
     }
 }

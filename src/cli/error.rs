@@ -4,12 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use mds::build::BuildError;
-use mds::check::{Finding, text_report};
+use mds::check::{Finding, Severity, Summary, text_report};
 use mds::release::StoreError;
 use mds::site::RepositoryError;
 use mds::types::{Problem, Problems};
 
-use super::output::Output;
+use super::output::{Output, counted};
 
 /// Findings, or changes that were to fail on.
 pub(crate) const EXIT_FINDINGS: u8 = 1;
@@ -17,6 +17,9 @@ pub(crate) const EXIT_FINDINGS: u8 = 1;
 pub(crate) const EXIT_FAILURE: u8 = 2;
 /// The command line is wrong (EX_USAGE of sysexits.h).
 pub(crate) const EXIT_USAGE: u8 = 64;
+
+/// Longest first problem that is told to anybody, in characters.
+const LONGEST_OUTSIDE: usize = 300;
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -68,6 +71,27 @@ impl CliError {
         };
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         lines.join("; ")
+    }
+
+    /// What may be said to anybody who asks: how much is wrong, and the first of it. Findings that are about nodes and
+    /// not about a file are only counted, because what they say names nodes and their addresses.
+    pub(crate) fn for_outsiders(&self) -> String {
+        let (count, first) = match self {
+            Self::Usage(problem) => (1, Some(problem)),
+            Self::Failure(problems) => (problems.len(), problems.first()),
+            Self::Findings(findings) => {
+                let first = findings
+                    .iter()
+                    .find(|finding| finding.severity == Severity::Error && finding.problem.place.is_some());
+                (Summary::of(findings).errors, first.map(|finding| &finding.problem))
+            }
+            Self::BrokenPipe => (1, None),
+        };
+        let place = first.and_then(|problem| problem.place.as_ref()).map(|place| format!("{place}: "));
+        let said = first.map(|problem| format!(", the first: {}{}", place.unwrap_or_default(), problem.message));
+        let said = said.unwrap_or_default();
+        let said: String = said.chars().filter(|character| !character.is_control()).take(LONGEST_OUTSIDE).collect();
+        format!("{}{said}; the log says all", counted(count, "error"))
     }
 
     /// Says what is wrong and chooses the exit code.

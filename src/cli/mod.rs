@@ -17,6 +17,7 @@ mod releases;
 mod render;
 mod rollback;
 mod serve;
+mod serve_memory;
 mod verify;
 
 use std::ffi::OsString;
@@ -102,15 +103,20 @@ fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<(Cli, ArgMatch
     })
 }
 
-fn dispatch(cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitCode, CliError> {
+fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitCode, CliError> {
+    // There always is a subcommand: without one, wrong usage was reported before.
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
+    match &mut cli.command {
+        Command::Build(arguments) => arguments.site.prefer_command_line(matches)?,
+        Command::Serve(arguments) => arguments.site.prefer_command_line(matches)?,
+        Command::Render(arguments) => arguments.site.prefer_command_line(matches)?,
+        _ => {}
+    }
     match cli.command {
         Command::Init(arguments) => init::run(&arguments, output),
         Command::Build(arguments) => build::run(&arguments, output),
-        Command::Serve(arguments) => {
-            let matches = matches.subcommand_matches("serve");
-            serve::run(&arguments, matches, output)
-        }
-        Command::Render(arguments) => render::run(&arguments, output),
+        Command::Serve(arguments) => serve::run(&arguments, matches, output),
+        Command::Render(arguments) => render::run(&arguments, matches, output),
         Command::Releases(arguments) => releases::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
         Command::Rollback(arguments) => rollback::run(&arguments, output),

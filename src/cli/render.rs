@@ -1,15 +1,17 @@
 //! `mds render`: the bytes one node would get.
 
+use std::convert::Infallible;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{ArgMatches, Args};
 use mds::build::{NoObserver, prepare};
+use mds::check::{Finding, document_inspector};
 use mds::inventory::Selector;
-use mds::render::RenderedNode;
-use mds::types::{DocumentName, NodeId};
+use mds::render::{Stopped, render_range};
+use mds::types::{DocumentName, GroupLabel, NodeId};
 use serde_json::{Map, Value, json};
 
-use super::arguments::{SiteArguments, TreeArguments, release_of};
+use super::arguments::{FetchArguments, SiteArguments, TreeArguments, is_typed, release_of};
 use super::error::CliError;
 use super::output::Output;
 
@@ -31,10 +33,12 @@ pub(crate) struct RenderArguments {
     #[arg(value_name = "DOCUMENT")]
     document: Option<DocumentName>,
     /// The release to take it from, by id or its first digits [default: the current one]
-    #[arg(long, value_name = "ID", conflicts_with_all = ["site", "repo"])]
+    #[arg(long, value_name = "ID")]
     release: Option<String>,
     #[command(flatten)]
-    site: SiteArguments,
+    pub(super) site: SiteArguments,
+    #[command(flatten)]
+    fetch: FetchArguments,
     #[command(flatten)]
     tree: TreeArguments,
 }
@@ -42,12 +46,13 @@ pub(crate) struct RenderArguments {
 /// A node's documents with their bytes.
 struct Documents {
     node: NodeId,
+    groups: Vec<GroupLabel>,
     bodies: Vec<(DocumentName, Vec<u8>)>,
 }
 
-pub(crate) fn run(arguments: &RenderArguments, output: &Output) -> Result<ExitCode, CliError> {
+pub(crate) fn run(arguments: &RenderArguments, matches: &ArgMatches, output: &Output) -> Result<ExitCode, CliError> {
     let selector = Selector::new(&arguments.node);
-    let mut documents = match arguments.site.is_given() {
+    let mut documents = match is_from_site(arguments, matches)? {
         true => from_site(arguments, &selector)?,
         false => from_release(arguments, &selector)?,
     };
@@ -55,7 +60,12 @@ pub(crate) fn run(arguments: &RenderArguments, output: &Output) -> Result<ExitCo
     if let Some(wanted) = &arguments.document {
         let names: Vec<String> = documents.bodies.iter().map(|(name, _)| name.to_string()).collect();
         documents.bodies.retain(|(name, _)| name == wanted);
-        if documents.bodies.is_empty() {
+        // A server answers these with an empty document.
+        let is_empty_there = match wanted {
+            DocumentName::Group(label) => documents.groups.contains(label),
+            other => *other != DocumentName::MetaData,
+        };
+        if documents.bodies.is_empty() && !is_empty_there {
             let message = format!("node {} has no document {wanted}", documents.node);
             return Err(CliError::failure(message).with_hint(format!("it has {}", names.join(", "))));
         }
@@ -64,22 +74,35 @@ pub(crate) fn run(arguments: &RenderArguments, output: &Output) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
+/// A site that is only named in the environment gives way to a release or tree of the command line.
+fn is_from_site(arguments: &RenderArguments, matches: &ArgMatches) -> Result<bool, CliError> {
+    let site_is_typed = is_typed(matches, "site") || is_typed(matches, "repo");
+    if site_is_typed && arguments.release.is_some() {
+        return Err(CliError::usage("a site and a release are named").with_hint("keep one"));
+    }
+    let release_is_typed = arguments.release.is_some() || is_typed(matches, "tree");
+    Ok(arguments.site.is_given() && (site_is_typed || !release_is_typed))
+}
+
 fn from_site(arguments: &RenderArguments, selector: &Selector) -> Result<Documents, CliError> {
     let site = arguments.site.required_site(&arguments.tree.state)?;
-    site.update()?;
+    if !arguments.fetch.no_fetch {
+        site.update()?;
+    }
     let prepared = prepare(&site, &arguments.site.inventory()?, &mut NoObserver)?;
     let plan = &prepared.plan;
     let facts = plan.select(selector).map_err(CliError::failure)?;
     let index = plan.facts().iter().position(|other| other.id() == facts.id()).unwrap_or_default();
-    let renderer = plan.renderer().map_err(|problems| problems.into_iter().map(|found| found.problem).collect());
-    let rendered = renderer
-        .and_then(|renderer| {
-            renderer.render(index).map_err(|problems| problems.into_iter().map(|found| found.problem).collect())
-        })
-        .map_err(CliError::Failure)?;
-    let RenderedNode { documents, .. } = rendered;
-    let bodies = documents.into_iter().map(|(name, _, body)| (name, body.to_vec())).collect();
-    Ok(Documents { node: facts.id().clone(), bodies })
+    let mut bodies = Vec::new();
+    let rendered = render_range(plan, index..index + 1, &document_inspector(), &mut |node| {
+        bodies.extend(node.documents.into_iter().map(|(name, _, body)| (name, body.to_vec())));
+        Ok::<(), Infallible>(())
+    });
+    match rendered {
+        Ok(()) => Ok(Documents { node: facts.id().clone(), groups: facts.groups.clone(), bodies }),
+        Err(Stopped::Problems(problems)) => Err(CliError::Findings(problems.into_iter().map(Finding::from).collect())),
+        Err(Stopped::Sink(never)) => match never {},
+    }
 }
 
 fn from_release(arguments: &RenderArguments, selector: &Selector) -> Result<Documents, CliError> {
@@ -94,7 +117,7 @@ fn from_release(arguments: &RenderArguments, selector: &Selector) -> Result<Docu
         .iter()
         .filter_map(|(name, digest)| release.object(digest).map(|body| (name.clone(), body.to_vec())))
         .collect();
-    Ok(Documents { node: node.id.clone(), bodies })
+    Ok(Documents { node: node.id.clone(), groups: node.groups.clone(), bodies })
 }
 
 fn print(arguments: &RenderArguments, documents: &Documents, output: &Output) -> Result<(), CliError> {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use ipnet::IpNet;
 use mds::build::{Observer, Phase, SiteFollower, SiteInput, Step};
@@ -18,16 +17,19 @@ use mds::types::{Place, Problem};
 use serde_json::json;
 use tokio::sync::{oneshot, watch};
 
-use super::arguments::{SiteArguments, TreeArguments};
+use super::arguments::{SiteArguments, TreeArguments, is_typed};
 use super::child_build::ChildBuild;
 use super::error::CliError;
 use super::output::Output;
 use super::progress::Progress;
+use super::serve_memory::ServeMemory;
 
 /// How often a folder or a local repository is looked at.
 const LOCAL_POLL: Duration = Duration::from_millis(400);
 /// How long a remote repository may keep a server that has a release from starting.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest reason in the log, in characters.
+const LONGEST_LOG_LINE: usize = 4000;
 /// How long the first release may take from being published to being served before the summary is printed anyway.
 const FIRST_LOAD: Duration = Duration::from_secs(10);
 
@@ -45,7 +47,7 @@ Examples:
   mds serve --site site --trusted-proxy 10.1.0.5     believe this sender's X-Forwarded-For")]
 pub(crate) struct ServeArguments {
     #[command(flatten)]
-    site: SiteArguments,
+    pub(super) site: SiteArguments,
     #[command(flatten)]
     tree: TreeArguments,
     /// An address to listen on; may be repeated [default: 0.0.0.0:8080]
@@ -71,18 +73,15 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
     text.parse::<IpNet>().or(single).map_err(|_| "an address or a prefix such as 10.1.0.0/24 is expected".to_owned())
 }
 
-pub(crate) fn run(
-    arguments: &ServeArguments,
-    matches: Option<&ArgMatches>,
-    output: &Output,
-) -> Result<ExitCode, CliError> {
+pub(crate) fn run(arguments: &ServeArguments, matches: &ArgMatches, output: &Output) -> Result<ExitCode, CliError> {
     let site = arguments.site.site(&arguments.tree.state)?;
     let inventory = arguments.site.inventory()?;
     if let Some(site) = site.as_ref().filter(|site| site.is_remote()) {
         update_once(site, output);
     }
-    let settings = resolve_settings(arguments, matches, site.as_ref())?;
     let tree = arguments.tree.open_or_create()?;
+    let has_release = tree.current().is_ok_and(|current| current.is_some());
+    let settings = resolve_settings(arguments, matches, site.as_ref(), has_release)?;
     let server = Server::bind(&settings.listen.value)
         .map_err(|error| CliError::failure(format!("{error} (the address is from {})", settings.listen.source)))?;
     let addresses = server.local_addrs().map_err(|error| CliError::failure(error.to_string()))?;
@@ -120,18 +119,32 @@ fn update_once(site: &SiteInput, output: &Output) {
 
 fn resolve_settings(
     arguments: &ServeArguments,
-    matches: Option<&ArgMatches>,
+    matches: &ArgMatches,
     site: Option<&SiteInput>,
+    has_release: bool,
 ) -> Result<ServeSettings, CliError> {
+    let memory = ServeMemory::new(&arguments.tree.state.folder());
     let (file, name) = match (&arguments.config, site) {
         (Some(path), _) => (read_config(path)?, path.display().to_string()),
-        (None, Some(site)) => (read_site_settings(site)?, FILE_NAME.to_owned()),
+        (None, Some(site)) => match read_site_settings(site) {
+            Ok(file) => {
+                memory.remember(&file);
+                (file, FILE_NAME.to_owned())
+            }
+            // A release is there to be served, and where to serve it was known once.
+            Err(error) if has_release => {
+                tracing::warn!(
+                    reason = error.on_one_line(),
+                    "the site's settings cannot be read; those of the last start count"
+                );
+                (memory.recall(), "the last start".to_owned())
+            }
+            Err(error) => return Err(error),
+        },
         (None, None) => (ServeFile::default(), FILE_NAME.to_owned()),
     };
     let source = |id: &str, flag: &'static str, variable: &'static str| {
-        let from_environment =
-            matches.is_some_and(|matches| matches.value_source(id) == Some(ValueSource::EnvVariable));
-        if from_environment { Source::Environment(variable) } else { Source::Flag(flag) }
+        if is_typed(matches, id) { Source::Flag(flag) } else { Source::Environment(variable) }
     };
     let flags = ServeFlags {
         listen: arguments.listen.clone().map(|value| Sourced::new(value, source("listen", "--listen", "MDS_LISTEN"))),
@@ -155,8 +168,7 @@ fn read_config(path: &Path) -> Result<ServeFile, CliError> {
     Ok(parse_settings(&name, &text)?.serve)
 }
 
-/// The `[serve]` table of the site. Without it nobody knows where to listen, so a broken one is a failure here, unlike
-/// later, when a release is being served.
+/// The `[serve]` table of the site.
 fn read_site_settings(site: &SiteInput) -> Result<ServeFile, CliError> {
     let Some(bytes) = site.reader()?.read(FILE_NAME)? else { return Ok(ServeFile::default()) };
     let text = String::from_utf8_lossy(&bytes);
@@ -190,7 +202,8 @@ async fn serve(
     let must_serve = follower.is_some() || has_release;
     if let Some((follower, interval)) = follower {
         let (first, first_done) = oneshot::channel();
-        let builder = Builder { follower, interval, shared: Arc::clone(&shared), stopped, has_release };
+        let builder =
+            Builder { follower, interval, shared: Arc::clone(&shared), stopped, has_release, last_failure: None };
         let patience = if has_release { PATIENCE } else { Duration::MAX };
         std::thread::spawn(move || builder.run(first));
         tokio::select! {
@@ -246,6 +259,7 @@ struct Builder {
     shared: Arc<Shared>,
     stopped: Receiver<()>,
     has_release: bool,
+    last_failure: Option<String>,
 }
 
 impl Builder {
@@ -270,18 +284,33 @@ impl Builder {
         }
     }
 
-    fn tell(&self, step: &Step<CliError>) {
+    fn tell(&mut self, step: &Step<CliError>) {
         match step {
             Step::Published(release) => {
                 tracing::info!(release = %release.short(), "the site is built");
+                self.last_failure = None;
                 self.shared.mend(Self::PART);
             }
-            Step::Unchanged => self.shared.mend(Self::PART),
-            Step::Settling => {}
-            Step::Failed(error) => {
-                self.shared.degrade(Self::PART, &format!("the site does not build: {}", error.on_one_line()));
+            Step::Unchanged => {
+                self.last_failure = None;
+                self.shared.mend(Self::PART);
             }
+            Step::Settling => {}
+            Step::Failed(error) => self.tell_failure(error),
         }
+    }
+}
+
+impl Builder {
+    /// Everything goes to the log, once; what anybody may ask of `/health` is the first thing only, and names no node.
+    fn tell_failure(&mut self, error: &CliError) {
+        let everything = error.on_one_line();
+        if self.last_failure.as_ref() != Some(&everything) {
+            let shown: String = everything.chars().take(LONGEST_LOG_LINE).collect();
+            tracing::warn!(reason = shown, "the site does not build");
+            self.last_failure = Some(everything);
+        }
+        self.shared.degrade(Self::PART, &format!("the site does not build: {}", error.for_outsiders()));
     }
 }
 
