@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::model::{Inventory, Node};
-use crate::types::{Place, Problem, Problems};
+use crate::types::{Place, Problem, Problems, without_value};
 
 /// The version of the inventory file that this build writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -48,9 +48,9 @@ pub fn parse_inventory(name: &str, bytes: &[u8]) -> Result<Inventory, Problems> 
 fn problem(name: &str, error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     // serde_json ends its messages with the place, which is told apart here.
-    let message = text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]);
-    let problem = Problem::at(Place::at(name, error.line(), error.column()), message);
-    match crate::types::did_you_mean(message) {
+    let message = without_value(text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]));
+    let problem = Problem::at(Place::at(name, error.line(), error.column()), message.as_str());
+    match crate::types::did_you_mean(&message) {
         Some(hint) => problem.with_hint(hint),
         None => problem,
     }

@@ -186,7 +186,7 @@ fn place_of(text: &str) -> Option<Place> {
 
 /// Tera lists every name that exists; what helps is the nearest one.
 fn plain_message(message: &str) -> (String, Option<String>) {
-    let message = first_line(message);
+    let message = without_values(first_line(message));
     let (said, listed) = ["Available variables: ", "Available fields: "]
         .iter()
         .find_map(|label| message.split_once(label))
@@ -204,6 +204,22 @@ fn plain_message(message: &str) -> (String, Option<String>) {
         nearest(word, listed.split(", ")).map(|candidate| format!("did you mean `{candidate}`?"))
     };
     (said, hint)
+}
+
+/// The few messages of Tera that repeat a value, without it: it may be a password.
+fn without_values(message: String) -> String {
+    for (before, after) in [
+        ("The string `", "` cannot be converted to "),
+        ("Map does not have a key ", " and no default values were defined"),
+        ("String `", "` could not be converted to UTF-8 after escaping"),
+    ] {
+        if let Some(rest) = message.strip_prefix(before)
+            && let Some(at) = rest.rfind(after)
+        {
+            return format!("{}{}", before.trim_end_matches([' ', '`']), rest[at..].trim_start_matches('`'));
+        }
+    }
+    message
 }
 
 /// The filters that templates have, for suggestions.

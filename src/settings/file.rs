@@ -8,7 +8,7 @@ use url::Url;
 
 use super::network::Network;
 use super::serve::{ServeFile, ServeFlags, ServeSettings};
-use crate::types::{GroupLabel, Place, Problem, Problems, did_you_mean};
+use crate::types::{GroupLabel, Place, Problem, Problems, did_you_mean, without_value};
 
 /// The name of the settings file at the top of a site.
 pub const FILE_NAME: &str = "mds.toml";
@@ -211,7 +211,7 @@ fn problem(name: &str, text: &str, error: &toml::de::Error) -> Problem {
         Some(span) => Place::of_offset(name, text, span.start),
         None => Place::file(name),
     };
-    let message = error.message().trim_end().replace('\n', "; ");
+    let message = without_value(&error.message().trim_end().replace('\n', "; "));
     let hint = did_you_mean(&message);
     Problem { place: Some(place), message, hint }
 }

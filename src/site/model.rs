@@ -9,7 +9,7 @@ use super::SiteReader;
 use super::group::{DESCRIPTION_FILE, Group, GroupFile, TEMPLATE_FILE};
 use super::node::NodeOverride;
 use crate::settings::{FILE_NAME, SiteSettings, parse_settings};
-use crate::types::{Digest, GroupLabel, NodeId, Place, Problem, Problems, did_you_mean, nearest};
+use crate::types::{Digest, GroupLabel, NodeId, Place, Problem, Problems, did_you_mean, nearest, without_value};
 
 /// The folders of a site, whose every file belongs to it.
 const FOLDERS: [&str; 4] = ["groups", "nodes", "user-data", "templates"];
@@ -280,7 +280,7 @@ impl Collector<'_> {
 fn yaml_problem(path: &str, error: &serde_yaml::Error) -> Problem {
     let text = error.to_string();
     // The parser ends its messages with the place, which is told apart here.
-    let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    let message = without_value(text.split(" at line ").next().unwrap_or(&text));
     let place = match error.location() {
         Some(location) => Place::at(path, location.line(), location.column()),
         None => Place::file(path),

@@ -13,7 +13,7 @@ pub use document_name::DocumentName;
 pub use group_label::GroupLabel;
 pub use mac_address::MacAddress;
 pub use node_id::NodeId;
-pub use problem::{Place, Problem, Problems};
+pub use problem::{Place, Problem, Problems, without_value};
 pub use suggestion::{did_you_mean, nearest};
 
 /// A text from outside that is not what it should be, with a sentence that says why.

@@ -129,9 +129,38 @@ impl From<Problem> for Problems {
     }
 }
 
+/// What serde says of a value of the wrong type, without the value: where a text does not belong, it may be a password.
+#[must_use]
+pub fn without_value(message: &str) -> String {
+    for kind in ["invalid type: string", "invalid value: string"] {
+        let found = message.split_once(&format!("{kind} \""));
+        if let Some((before, (_, expected))) =
+            found.and_then(|(before, rest)| Some((before, rest.rsplit_once("\", ")?)))
+        {
+            return format!("{before}{kind}, {expected}");
+        }
+    }
+    message.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_not_repeated() {
+        for (said, kept) in [
+            (
+                "meta: invalid type: string \"a \\\"b\\\", c\", expected a map",
+                "meta: invalid type: string, expected a map",
+            ),
+            ("invalid value: string \"\", expected `1`", "invalid value: string, expected `1`"),
+            ("invalid type: integer `1`, expected a map", "invalid type: integer `1`, expected a map"),
+            ("invalid type: string \"cut", "invalid type: string \"cut"),
+        ] {
+            assert_eq!(without_value(said), kept);
+        }
+    }
 
     #[test]
     fn an_offset_becomes_a_line_and_a_column_in_characters() {
