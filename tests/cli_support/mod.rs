@@ -124,8 +124,14 @@ impl Sandbox {
 
     /// Starts a server on a free port and waits until it says where it listens.
     pub fn serve(&self, arguments: &[&str]) -> Server {
+        self.serve_with(arguments, &[])
+    }
+
+    /// As [`Sandbox::serve`], with more in the environment.
+    pub fn serve_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Server {
         let all = [&["serve", "--listen", "127.0.0.1:0", "--format", "json"], arguments].concat();
         let mut command = self.command(&all);
+        command.envs(environment.iter().copied());
         let log = fs::File::create(self.path("serve.log")).unwrap();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
