@@ -238,7 +238,12 @@ fn faults(settings: &SiteSettings) -> Vec<String> {
             faults.push(format!("[groups] order names `{label}` twice"));
         }
     }
+    let mut labels: BTreeMap<String, &str> = BTreeMap::new();
     for (label, network) in &settings.networks {
+        // The inventory's labels are compared without regard to case.
+        if let Some(other) = labels.insert(label.to_ascii_lowercase(), label) {
+            faults.push(format!("the networks `{other}` and `{label}` differ by case only; keep one of the two"));
+        }
         faults.extend(network.faults(label));
     }
     faults
@@ -298,6 +303,12 @@ mod tests {
             "[cluster]\nbase_url = \"/relative\"\nnid_length = 11\n[networks.HMN]\nprefixes = [\"10.0.0.0/8\"]\ngateway = \"11.0.0.1\"\n",
         );
         assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    #[test]
+    fn networks_whose_labels_differ_by_case_only_are_refused() {
+        let text = message("[networks.hmn]\n[networks.HMN]\n[networks.HSN]\n");
+        assert_eq!(text, "mds.toml: the networks `HMN` and `hmn` differ by case only; keep one of the two");
     }
 
     #[test]

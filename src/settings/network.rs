@@ -1,9 +1,12 @@
 //! The networks table: what the inventory cannot say about a network.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+use super::file::SiteSettings;
 
 /// One `[networks.<label>]` table.
 ///
@@ -64,6 +67,12 @@ impl Network {
         self.prefixes.iter().filter(|prefix| prefix.contains(&address)).max_by_key(|prefix| prefix.prefix_len())
     }
 
+    /// The name of the VLAN interface above an interface. The kernel takes 15 characters at most.
+    #[must_use]
+    pub fn vlan_name(interface: &impl fmt::Display, id: u16) -> String {
+        format!("{interface}.{id}")
+    }
+
     /// What is wrong with the table, one sentence each.
     pub(super) fn faults(&self, label: &str) -> Vec<String> {
         let mut faults = Vec::new();
@@ -89,6 +98,27 @@ impl Network {
             }
         }
         faults
+    }
+}
+
+impl SiteSettings {
+    /// The network an address is in, with its label and the length of the prefix: the one that the inventory names,
+    /// exactly or but for case, else the one whose prefix holds the address best. With DHCP the length does not matter
+    /// and the address need not lie in a prefix.
+    #[must_use]
+    pub fn network_of(&self, label: &str, ip: IpAddr) -> Option<(&str, &Network, u8)> {
+        let other_case = || self.networks.iter().find(|(known, _)| known.eq_ignore_ascii_case(label));
+        if let Some((label, network)) = self.networks.get_key_value(label).or_else(other_case) {
+            match network.prefix_of(ip) {
+                Some(prefix) => return Some((label, network, prefix.prefix_len())),
+                None if network.method != AddressMethod::Static => return Some((label, network, 0)),
+                None => {}
+            }
+        }
+        self.networks
+            .iter()
+            .filter_map(|(label, network)| Some((label.as_str(), network, network.prefix_of(ip)?.prefix_len())))
+            .max_by_key(|(_, _, length)| *length)
     }
 }
 
