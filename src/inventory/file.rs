@@ -29,8 +29,9 @@ struct Probe {
 ///
 /// # Errors
 /// When it is not JSON of the documented shape (with line and column), is of a newer format, or holds an id, label or
-/// address that is not what it should be.
+/// address that is not what it should be. A byte order mark at the beginning is passed over.
 pub fn parse_inventory(name: &str, bytes: &[u8]) -> Result<Inventory, Problems> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Ok(Probe { format }) = serde_json::from_slice(bytes)
         && !(1..=FORMAT).contains(&format)
     {
@@ -80,6 +81,70 @@ mod tests {
     fn a_misspelt_key_gets_a_suggestion() {
         let text = message("{\"format\":1,\"nodes\":[{\"id\":\"a\",\"grups\":[]}]}");
         assert!(text.contains("did you mean `groups`?"), "{text}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let text = "\u{feff}{\"format\":1,\"nodes\":[]}";
+        assert_eq!(parse_inventory("inventory.json", text.as_bytes()), Ok(Inventory::default()));
+    }
+
+    /// What is said to a node `n1` with these interfaces.
+    fn of_interfaces(interfaces: &str) -> Result<Inventory, String> {
+        let text = format!("{{\"format\":1,\"nodes\":[{{\"id\":\"n1\",\"interfaces\":[{interfaces}]}}]}}");
+        parse_inventory("inventory.json", text.as_bytes()).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn a_name_that_no_interface_can_have_is_refused_with_its_place() {
+        let text = of_interfaces("{\"name\":\"../../etc/x y\\n\",\"mac\":\"b4:2e:99:be:1a:6d\"}").unwrap_err();
+        assert!(text.starts_with("inventory.json:1:") && text.contains("`../../etc/x y\\n` is not the name"), "{text}");
+    }
+
+    #[test]
+    fn addresses_that_no_host_can_have_are_refused_by_node_and_interface() {
+        for ip in ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:239.1.2.3"] {
+            let interface =
+                format!("{{\"name\":\"hsn0\",\"mac\":\"b4:2e:99:be:1a:6d\",\"addresses\":[{{\"ip\":\"{ip}\"}}]}}");
+            let text = of_interfaces(&interface).unwrap_err();
+            let value = ip.trim_start_matches("::ffff:");
+            for part in ["inventory.json: ", "`n1`", "`hsn0`", value] {
+                assert!(text.contains(part), "{ip}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn mac_addresses_that_no_interface_can_have_alone_are_refused() {
+        let text = of_interfaces("{\"mac\":\"ff:ff:ff:ff:ff:ff\"},{\"mac\":\"01:00:5e:00:00:01\"}").unwrap_err();
+        assert!(text.lines().count() == 2 && text.contains("`n1`") && text.contains("01:00:5e:00:00:01"), "{text}");
+        let text = of_interfaces("{\"mac\":\"b42e99be1a6d\"},{\"mac\":\"B4:2E:99:BE:1A:6D\"}").unwrap_err();
+        assert!(text.contains("`n1`") && text.contains("b4:2e:99:be:1a:6d"), "{text}");
+    }
+
+    #[test]
+    fn an_address_stands_once() {
+        let one = |network: &str| format!("{{\"ip\":\"10.0.0.1\",\"network\":\"{network}\"}}");
+        let interface = |mac: u8, network: &str| {
+            let twice = [one(network), one("HMN")].join(",");
+            format!("{{\"mac\":\"02:00:00:00:00:0{mac}\",\"addresses\":[{twice}]}}")
+        };
+        let inventory = of_interfaces(&interface(1, "")).unwrap();
+        let addresses = &inventory.nodes()[0].interfaces[0].addresses;
+        assert_eq!((addresses.len(), addresses[0].network.as_str()), (1, "HMN"));
+        let text = of_interfaces(&[interface(1, "HMN"), interface(2, "HMN")].join(",")).unwrap_err();
+        assert!(["`n1`", "10.0.0.1", "`eth0`", "`eth1`"].iter().all(|part| text.contains(part)), "{text}");
+    }
+
+    #[test]
+    fn an_interface_without_a_name_gets_one_that_is_free() {
+        let inventory = of_interfaces(
+            "{\"name\":\"eth1\",\"mac\":\"020000000001\"},{\"mac\":\"020000000002\"},{\"name\":\"\",\"mac\":\"020000000003\"}",
+        )
+        .unwrap();
+        let named = |interface: &super::super::Interface| format!("{} {}", interface.name, interface.mac);
+        let names: Vec<String> = inventory.nodes()[0].interfaces.iter().map(named).collect();
+        assert_eq!(names, ["eth1 02:00:00:00:00:01", "eth2 02:00:00:00:00:02", "eth3 02:00:00:00:00:03"]);
     }
 
     #[test]

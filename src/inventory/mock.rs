@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::model::{Interface, InterfaceAddress, Inventory, Node};
-use crate::types::{GroupLabel, MacAddress, NodeId};
+use crate::types::{GroupLabel, InterfaceName, MacAddress, NodeId};
 
 /// The three nodes of `--mock-smd`: two compute nodes with two interfaces each and a storage node with one.
 #[must_use]
@@ -28,7 +28,7 @@ fn mock_node(
 ) -> Option<Node> {
     let interface = |position: u8, description: &str, network: &str, second_byte: u8| {
         Some(Interface {
-            name: format!("eth{position}"),
+            name: InterfaceName::numbered(usize::from(position)),
             mac: MacAddress::parse(&format!("b4:2e:99:be:1a:{:02x}", last_byte_of_mac + position)).ok()?,
             description: description.to_owned(),
             enabled: true,

@@ -1,10 +1,12 @@
 //! Nodes, interfaces and addresses in their normal form.
 
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::types::{Digest, GroupLabel, MacAddress, NodeId, Problem, Problems};
+use crate::types::{Digest, GroupLabel, InterfaceName, MacAddress, NodeId, Problem, Problems};
 
 /// All nodes, sorted by id, each id once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,9 +41,10 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Interface {
-    /// The name documents use; `eth<position>` where the source gives none.
-    #[serde(default)]
-    pub name: String,
+    /// The name documents use. Where the source gives none, it is `eth<position>` by the position in the source, from
+    /// 0, or the next number that is free in the node.
+    #[serde(default, deserialize_with = "name_or_none")]
+    pub name: InterfaceName,
     /// The hardware address.
     pub mac: MacAddress,
     /// What people call it.
@@ -53,7 +56,7 @@ pub struct Interface {
     /// The id that Redfish gives it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub redfish_id: String,
-    /// The addresses, in the order of the source: the first is the main one.
+    /// The addresses, in the order of the source, each once: the first is the main one.
     #[serde(default)]
     pub addresses: Vec<InterfaceAddress>,
 }
@@ -73,11 +76,20 @@ const fn enabled_by_default() -> bool {
     true
 }
 
+/// An empty name is none.
+fn name_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<InterfaceName, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "" => Ok(InterfaceName::default()),
+        text => InterfaceName::parse(text).map_err(D::Error::custom),
+    }
+}
+
 impl Inventory {
     /// Brings nodes of any source into the normal form.
     ///
     /// # Errors
-    /// When one id stands twice, or a node has two interfaces of one name: which of the two is meant cannot be guessed.
+    /// When one id stands twice, or a node has two interfaces of one name, MAC address or address: which of the two is
+    /// meant cannot be guessed. When a MAC address or address is one that no single host can have.
     pub fn new(mut nodes: Vec<Node>) -> Result<Self, Problems> {
         nodes.iter_mut().for_each(Node::normalise);
         nodes.sort_by(|left, right| left.id.cmp(&right.id));
@@ -86,7 +98,7 @@ impl Inventory {
                 .with_hint("keep one entry per node")
         });
         let mut problems: Vec<Problem> = repeated.collect();
-        problems.extend(nodes.iter().filter_map(Node::repeated_interface_name));
+        problems.extend(nodes.iter().flat_map(Node::problems));
         if problems.is_empty() { Ok(Self { nodes }) } else { Err(Problems(problems)) }
     }
 
@@ -120,30 +132,88 @@ impl Inventory {
     }
 }
 
+/// Why no host can have the address, if none can.
+fn impossible(ip: IpAddr) -> Option<&'static str> {
+    if ip.is_unspecified() {
+        Some("unspecified")
+    } else if ip.is_multicast() {
+        Some("multicast")
+    } else {
+        (ip == IpAddr::V4(Ipv4Addr::BROADCAST)).then_some("broadcast")
+    }
+}
+
+impl Interface {
+    /// Makes addresses canonical, and keeps the first of equal ones, with the first network that is said for it.
+    fn normalise(&mut self) {
+        let mut addresses: Vec<InterfaceAddress> = Vec::new();
+        for InterfaceAddress { ip, network } in std::mem::take(&mut self.addresses) {
+            let ip = ip.to_canonical();
+            match addresses.iter_mut().find(|known| known.ip == ip) {
+                None => addresses.push(InterfaceAddress { ip, network }),
+                Some(known) if known.network.is_empty() => known.network = network,
+                Some(_) => {}
+            }
+        }
+        self.addresses = addresses;
+    }
+}
+
 impl Node {
     fn normalise(&mut self) {
         self.groups.sort();
         self.groups.dedup();
+        self.interfaces.iter_mut().for_each(Interface::normalise);
+        let mut taken: BTreeSet<InterfaceName> =
+            self.interfaces.iter().map(|interface| interface.name.clone()).collect();
         for (position, interface) in self.interfaces.iter_mut().enumerate() {
-            if interface.name.is_empty() {
-                interface.name = format!("eth{position}");
-            }
-            for address in &mut interface.addresses {
-                address.ip = address.ip.to_canonical();
+            if interface.name.is_missing() {
+                let mut free = (position..).map(InterfaceName::numbered).filter(|name| !taken.contains(name));
+                interface.name = free.next().unwrap_or_default();
+                taken.insert(interface.name.clone());
             }
         }
         self.interfaces.sort_by(|left, right| (&left.name, left.mac).cmp(&(&right.name, right.mac)));
     }
 
-    fn repeated_interface_name(&self) -> Option<Problem> {
-        let pair = self.interfaces.windows(2).find(|pair| pair[0].name == pair[1].name)?;
-        Some(
+    /// What is wrong with the interfaces.
+    fn problems(&self) -> Vec<Problem> {
+        let id = &self.id;
+        let repeated_name = self.interfaces.windows(2).find(|pair| pair[0].name == pair[1].name).map(|pair| {
             Problem::new(format!(
-                "node `{}` has two interfaces named `{}` ({} and {})",
-                self.id, pair[0].name, pair[0].mac, pair[1].mac
+                "node `{id}` has two interfaces named `{}` ({} and {})",
+                pair[0].name, pair[0].mac, pair[1].mac
             ))
-            .with_hint("give each interface of a node a name of its own"),
-        )
+            .with_hint("give each interface of a node a name of its own")
+        });
+        let mut problems: Vec<Problem> = repeated_name.into_iter().collect();
+        let (mut macs, mut addresses) = (BTreeMap::new(), BTreeMap::new());
+        for interface in &self.interfaces {
+            let Interface { name, mac, .. } = interface;
+            if mac.is_multicast() {
+                problems.push(Problem::new(format!(
+                    "interface `{name}` of node `{id}` has the MAC address {mac}, which means several interfaces \
+                     (multicast or broadcast)"
+                )));
+            } else if let Some(other) = macs.insert(*mac, name) {
+                problems.push(Problem::new(format!(
+                    "node `{id}` has two interfaces with the MAC address {mac}: `{other}` and `{name}`"
+                )));
+            }
+            for ip in interface.addresses.iter().map(|address| address.ip) {
+                let other = if interface.enabled { addresses.insert(ip, name) } else { None };
+                if let Some(kind) = impossible(ip) {
+                    problems.push(Problem::new(format!(
+                        "interface `{name}` of node `{id}` has the address {ip}, which is {kind} and no host's own"
+                    )));
+                } else if let Some(other) = other {
+                    problems.push(Problem::new(format!(
+                        "node `{id}` has the address {ip} on two interfaces: `{other}` and `{name}`"
+                    )));
+                }
+            }
+        }
+        problems
     }
 
     /// The interfaces in use.

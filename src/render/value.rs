@@ -3,6 +3,14 @@
 use tera::value::Key;
 use tera::{Map, Value};
 
+use crate::types::InterfaceName;
+
+impl From<InterfaceName> for Value {
+    fn from(name: InterfaceName) -> Self {
+        name.as_str().into()
+    }
+}
+
 /// A map with these entries, in this order.
 pub(super) fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Map {
     entries.into_iter().map(|(key, value)| (Key::from(key), value)).collect()

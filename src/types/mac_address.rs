@@ -40,6 +40,12 @@ impl MacAddress {
         Some(bytes)
     }
 
+    /// Whether the address means several interfaces (multicast, or broadcast) and so can be that of none.
+    #[must_use]
+    pub const fn is_multicast(&self) -> bool {
+        self.0[0] & 1 == 1
+    }
+
     /// The address with dashes instead of colons, as it stands in names of files.
     #[must_use]
     pub fn with_dashes(&self) -> String {

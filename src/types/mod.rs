@@ -3,6 +3,7 @@
 mod digest;
 mod document_name;
 mod group_label;
+mod interface_name;
 mod mac_address;
 mod node_id;
 mod problem;
@@ -11,6 +12,7 @@ mod suggestion;
 pub use digest::{Digest, ReleaseId};
 pub use document_name::DocumentName;
 pub use group_label::GroupLabel;
+pub use interface_name::InterfaceName;
 pub use mac_address::MacAddress;
 pub use node_id::NodeId;
 pub use problem::{Place, Problem, Problems, without_value};

@@ -1,7 +1,7 @@
 //! That a schema and the parser come to the same verdict about a document.
 //!
 //! What no schema can say is left out: that a gateway lies in its network, that interfaces of a node have names of
-//! their own. The schemas are stricter in two things that are no use: `true` for a text in YAML, and unknown keys in a
+//! their own, that labels of networks differ by more than case. The schemas are stricter in two things that are no use: `true` for a text in YAML, and unknown keys in a
 //! manifest. They are laxer in one: they cannot tell `meta: null`, which mds refuses, from `meta:`, which it takes.
 
 use super::kind::{Kind, errors};
@@ -49,6 +49,8 @@ fn right() -> Vec<(Kind, &'static str)> {
         r#"{"format":1,"nodes":[{"id":"7","nid":4294967295,"role":"r","sub_role":"s","groups":["a","a"],"interfaces":[]}]}"#,
         r#"{"format":1,"nodes":[{"id":"a:b.c_d-e","nid":null,"interfaces":[{"name":"eth0","mac":"B4-2E-99-BE-1A-6D","description":"d","enabled":false,"redfish_id":"1","addresses":[{"ip":"10.0.0.1","network":"HMN"},{"ip":"::ffff:10.0.0.1"}]}]}]}"#,
         r#"{"format":1,"nodes":[{"id":"n","interfaces":[{"mac":"b42e99be1a6d"}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"n","interfaces":[{"name":"","mac":"02:00:00:00:00:01"},{"name":"fifteen-letters","mac":"02:00:00:00:00:02"}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"n","interfaces":[{"mac":"020000000001","addresses":[{"ip":"127.0.0.1"},{"ip":"::1"},{"ip":"ff::1"},{"ip":"223.255.255.255"},{"ip":"240.0.0.1"},{"ip":"0.0.0.1"}]}]}]}"#,
     ];
     let lines = [
         r#"{"format":1,"nodes":0,"documents":0}"#,
@@ -169,6 +171,18 @@ fn wrong() -> Vec<(Kind, &'static str)> {
         r#"{"format":1,"nodes":[{"id":"a","interfaces":[{}]}]}"#,
         r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"00:00:00:00:00:00"}]}]}"#,
         r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a-6d"}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"ff:ff:ff:ff:ff:ff"}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"01005e000001"}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"name":"../etc","mac":"b4:2e:99:be:1a:6d"}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"name":"-a","mac":"b4:2e:99:be:1a:6d"}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"name":"sixteen-letters0","mac":"b4:2e:99:be:1a:6d"}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a:6d","addresses":[{"ip":"0.0.0.0"}]}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a:6d","addresses":[{"ip":"::"}]}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a:6d","addresses":[{"ip":"0:0:0:0:0:0:0:0"}]}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a:6d","addresses":[{"ip":"224.0.0.1"}]}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a:6d","addresses":[{"ip":"::ffff:239.0.0.1"}]}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a:6d","addresses":[{"ip":"ff02::1"}]}]}]}"#,
+        r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a:6d","addresses":[{"ip":"255.255.255.255"}]}]}]}"#,
         r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a"}]}]}"#,
         r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a:6d","enabled":1}]}]}"#,
         r#"{"format":1,"nodes":[{"id":"a","interfaces":[{"mac":"b4:2e:99:be:1a:6d","redfishId":"1"}]}]}"#,
