@@ -1,4 +1,4 @@
-//! What belongs to one node only and is claimed by several: addresses, MAC addresses, hostnames, NIDs.
+//! What belongs to one node only and is claimed by several: addresses, MAC addresses, hostnames, NIDs, instance-ids.
 //!
 //! Identity must never be "the first that was found": a node that is taken for another gets that node's secrets.
 
@@ -29,18 +29,33 @@ pub fn conflicts(settings: &SiteSettings, facts: &[NodeFacts]) -> Vec<Finding> {
                 owners.entry(value).or_default().insert(node.id());
             }
         }
-        for (value, nodes) in owners.into_iter().filter(|(_, nodes)| nodes.len() > 1) {
-            let names: Vec<&str> = nodes.iter().take(3).map(|id| id.as_str()).collect();
-            let more = if nodes.len() > 3 { format!(" and {} more", nodes.len() - 3) } else { String::new() };
-            let message = format!("the {} {value} belongs to {}{more}", noun(what), names.join(" and "));
-            let hint = format!(
-                "mend the inventory, or allow it with allow_duplicate = [\"{name}\"] in [inventory] of mds.toml"
-            );
-            let nodes = nodes.into_iter().cloned().collect();
-            findings.push(Finding::error(rule, Problem::new(message).with_hint(hint), nodes));
-        }
+        let hint =
+            format!("mend the inventory, or allow it with allow_duplicate = [\"{name}\"] in [inventory] of mds.toml");
+        findings.extend(shared(owners, rule, noun(what), &hint));
     }
+    // Never to be allowed: cloud-init sets a node up again when its instance-id changes, and only then.
+    let mut owners: BTreeMap<String, BTreeSet<&NodeId>> = BTreeMap::new();
+    for node in facts {
+        owners.entry(node.instance_id.clone()).or_default().insert(node.id());
+    }
+    let hint = "give each node an instance_id of its own in nodes/<id>.yaml, or none: its id is the default";
+    findings.extend(shared(owners, "duplicate-instance-id", "instance-id", hint));
     findings
+}
+
+/// A finding for each value of several owners.
+fn shared<'a>(
+    owners: BTreeMap<String, BTreeSet<&'a NodeId>>,
+    rule: &'static str,
+    noun: &'a str,
+    hint: &'a str,
+) -> impl Iterator<Item = Finding> {
+    owners.into_iter().filter(|(_, nodes)| nodes.len() > 1).map(move |(value, nodes)| {
+        let names: Vec<&str> = nodes.iter().take(3).map(|id| id.as_str()).collect();
+        let more = if nodes.len() > 3 { format!(" and {} more", nodes.len() - 3) } else { String::new() };
+        let message = format!("the {noun} {value} belongs to {}{more}", names.join(" and "));
+        Finding::error(rule, Problem::new(message).with_hint(hint), nodes.into_iter().cloned().collect())
+    })
 }
 
 const fn noun(what: Duplicate) -> &'static str {
@@ -71,7 +86,11 @@ mod tests {
     use crate::render::fixture::site;
 
     fn rules(settings: &str, change: impl FnOnce(&mut [Node])) -> Vec<String> {
-        let site = site(&[("mds.toml", settings)]);
+        rules_of(&[("mds.toml", settings)], change)
+    }
+
+    fn rules_of(files: &[(&str, &str)], change: impl FnOnce(&mut [Node])) -> Vec<String> {
+        let site = site(files);
         let mut nodes = mock_inventory().nodes().to_vec();
         change(&mut nodes);
         let order = GroupOrder::default();
@@ -107,6 +126,22 @@ mod tests {
                 "duplicate-hostname: the hostname 1000 belongs to x1000c0s0b0n0 and x1000c0s0b0n1",
                 "duplicate-nid: the NID 1000 belongs to x1000c0s0b0n0 and x1000c0s0b0n1",
             ]
+        );
+    }
+
+    #[test]
+    fn an_instance_id_is_of_one_node() {
+        let files = |second: &'static str| {
+            [("nodes/x1000c0s0b0n0.yaml", "instance_id: i-1\n"), ("nodes/x1000c0s0b0n1.yaml", second)]
+        };
+        assert_eq!(rules_of(&files("instance_id: i-2\n"), |_| ()), [""; 0]);
+        assert_eq!(
+            rules_of(&files("instance_id: i-1\n"), |_| ()),
+            ["duplicate-instance-id: the instance-id i-1 belongs to x1000c0s0b0n0 and x1000c0s0b0n1"]
+        );
+        assert_eq!(
+            rules_of(&files("instance_id: x1000c0s1b0n0\n"), |_| ()),
+            ["duplicate-instance-id: the instance-id x1000c0s1b0n0 belongs to x1000c0s0b0n1 and x1000c0s1b0n0"]
         );
     }
 
