@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::input::{InventoryInput, SiteInput};
 use super::observe::{Observer, Phase};
-use crate::check::{Finding, Severity, conflicts, unused};
+use crate::check::{Finding, Severity, conflicts, unused, values};
 use crate::inventory::{Inventory, mock_inventory, parse_inventory};
 use crate::release::StoreError;
 use crate::render::Plan;
@@ -76,6 +76,7 @@ pub fn prepare(
         Err(problems) => return Err(BuildError::Findings(problems.into_iter().map(Finding::from).collect())),
     };
     let mut findings = conflicts(&site.settings, plan.facts());
+    findings.extend(values(&site, plan.facts()));
     findings.extend(unused(&site, &inventory, &plan));
     Ok(Prepared { site, inventory, inventory_digest, plan, findings })
 }

@@ -7,9 +7,11 @@ mod documents;
 mod finding;
 mod report;
 mod unused;
+mod values;
 
 pub use conflicts::conflicts;
 pub use documents::document_inspector;
 pub use finding::{Finding, Severity, Summary};
 pub use report::text_report;
 pub use unused::unused;
+pub use values::values;
