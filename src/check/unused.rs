@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::finding::Finding;
 use crate::inventory::Inventory;
 use crate::render::{NODE_NAMES, Plan};
-use crate::site::Site;
+use crate::site::{Site, UserDataKey};
 use crate::types::{GroupLabel, NodeId, Place, Problem};
 
 /// Finds files for nodes that the inventory does not have, labels in `[groups] order` that nothing has, and meta keys
@@ -18,9 +18,16 @@ pub fn unused(site: &Site, inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
         let problem = Problem::at(Place::file(format!("nodes/{id}.yaml")), "the inventory has no node of this id");
         findings.push(Finding::warning("unknown-node", problem, Vec::new()));
     }
-    for name in plan.unused_user_data() {
-        let path = site.user_data.get(&name).map_or_else(|| format!("user-data/{name}"), |file| file.path.clone());
-        let problem = Problem::at(Place::file(path), "no node of the inventory has this id or MAC address");
+    for id in ids.iter().filter(|id| id.as_str() == UserDataKey::DEFAULT) {
+        let message =
+            format!("a node is called `{id}`, and user-data/{id}.yaml is for all nodes without a file of their own");
+        let problem = Problem::new(message).with_hint("give the node another id");
+        findings.push(Finding::error("reserved-node-id", problem, vec![(*id).clone()]));
+    }
+    let unused_files = plan.unused_user_data().into_iter().filter_map(|key| site.user_data.get(&key));
+    for file in unused_files {
+        let message = "no node of the inventory has this id or MAC address";
+        let problem = Problem::at(Place::file(file.path.clone()), message);
         findings.push(Finding::warning("unused-user-data", problem, Vec::new()));
     }
     let in_use: BTreeSet<&GroupLabel> = inventory.nodes().iter().flat_map(|node| &node.groups).collect();

@@ -1,6 +1,6 @@
 //! The plan of a build: every node decided, every template found, before anything is rendered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use super::node::NodeRenderer;
 use super::{RenderProblem, TEMPLATE_RULE};
 use crate::inventory::{Inventory, Selector};
 use crate::settings::SiteSettings;
-use crate::site::{Group, RenderMode, Site, SiteFile};
+use crate::site::{Group, RenderMode, Site, SiteFile, UserDataKey};
 use crate::types::{Digest, GroupLabel, Place, Problem};
 
 /// The first line of a template that cloud-init renders itself. Case and blanks at the end do not matter to it.
@@ -35,7 +35,7 @@ pub struct Plan {
     pub(super) templates: TemplateSet,
     pub(super) group_values: BTreeMap<GroupLabel, GroupValues>,
     pub(super) group_sources: BTreeMap<GroupLabel, Source>,
-    user_data: BTreeMap<String, Source>,
+    user_data: BTreeMap<UserDataKey, Source>,
 }
 
 impl Plan {
@@ -54,8 +54,8 @@ impl Plan {
                 Err(problem) => problems.push(problem),
             }
         }
-        let user_data: BTreeMap<String, Source> =
-            site.user_data.iter().map(|(name, file)| (name.clone(), source_of(file, RenderMode::Auto))).collect();
+        let user_data: BTreeMap<UserDataKey, Source> =
+            site.user_data.iter().map(|(key, file)| (key.clone(), source_of(file, RenderMode::Auto))).collect();
         let entries = group_sources.values().chain(user_data.values()).filter_map(|source| match source {
             Source::Template(path) => Some(path.to_string()),
             Source::Verbatim { .. } => None,
@@ -119,23 +119,18 @@ impl Plan {
 
     /// The user-data of a node: by its id, by one of its MAC addresses, the default, the built-in one.
     pub(super) fn user_data_source(&self, facts: &NodeFacts) -> Source {
-        let by_mac =
-            || facts.node.interfaces.iter().find_map(|interface| self.user_data.get(&interface.mac.with_dashes()));
-        let own = self.user_data.get(facts.id().as_str()).or_else(by_mac);
-        own.or_else(|| self.user_data.get("default")).cloned().unwrap_or_else(|| Source::Template(USER_DATA.into()))
+        let own = user_data_keys(facts).find_map(|key| self.user_data.get(&key));
+        own.or_else(|| self.user_data.get(&UserDataKey::Default))
+            .cloned()
+            .unwrap_or_else(|| Source::Template(USER_DATA.into()))
     }
 
-    /// The names of user-data files that no node of the inventory uses.
+    /// The keys of user-data files that no node of the inventory uses.
     #[must_use]
-    pub fn unused_user_data(&self) -> Vec<String> {
-        let used = |name: &str| {
-            name == "default"
-                || self.facts.iter().any(|facts| {
-                    facts.id().as_str() == name
-                        || facts.node.interfaces.iter().any(|interface| interface.mac.with_dashes() == name)
-                })
-        };
-        self.user_data.keys().filter(|name| !used(name)).cloned().collect()
+    pub fn unused_user_data(&self) -> Vec<UserDataKey> {
+        let known: HashSet<UserDataKey> = self.facts.iter().flat_map(user_data_keys).collect();
+        let is_used = |key: &UserDataKey| *key == UserDataKey::Default || known.contains(key);
+        self.user_data.keys().filter(|key| !is_used(key)).cloned().collect()
     }
 
     pub(super) fn built_in(path: &'static str) -> Source {
@@ -150,6 +145,12 @@ impl Plan {
         let nodes = self.facts.iter().filter(member).map(|facts| facts.id().clone()).collect();
         RenderProblem { rule: TEMPLATE_RULE, problem, nodes }
     }
+}
+
+/// The keys under which a node's own user-data may lie, in the order in which they are tried.
+fn user_data_keys(facts: &NodeFacts) -> impl Iterator<Item = UserDataKey> {
+    let by_mac = facts.node.interfaces.iter().map(|interface| UserDataKey::Mac(interface.mac));
+    std::iter::once(UserDataKey::of_node(facts.id())).chain(by_mac)
 }
 
 fn group_source(group: &Group) -> Result<Option<Source>, Problem> {

@@ -12,6 +12,7 @@ mod node;
 mod remote;
 mod repository_url;
 mod scaffold;
+mod user_data;
 
 pub use folder::FolderReader;
 pub use git::GitReader;
@@ -21,6 +22,7 @@ pub use node::NodeOverride;
 pub use remote::{Repository, RepositoryError};
 pub use repository_url::RepositoryUrl;
 pub use scaffold::scaffold;
+pub use user_data::UserDataKey;
 
 use crate::types::{Problem, Problems};
 

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::SiteReader;
 use super::group::{DESCRIPTION_FILE, Group, GroupFile, TEMPLATE_FILE};
 use super::node::NodeOverride;
+use super::user_data::UserDataKey;
 use crate::settings::{FILE_NAME, SiteSettings, parse_settings};
 use crate::types::{Digest, GroupLabel, NodeId, Place, Problem, Problems, did_you_mean, nearest, without_value};
 
@@ -53,8 +54,8 @@ pub struct Site {
     pub groups: BTreeMap<GroupLabel, Group>,
     /// `nodes/`, by id.
     pub nodes: BTreeMap<NodeId, NodeOverride>,
-    /// `user-data/`, by the name of the file without `.yaml`: `default`, a node id, or a MAC address with dashes.
-    pub user_data: BTreeMap<String, SiteFile>,
+    /// `user-data/`, by whom a file is for.
+    pub user_data: BTreeMap<UserDataKey, SiteFile>,
     /// Every file below the site's folders by its path, for templates to include.
     pub files: BTreeMap<String, Vec<u8>>,
     /// The inventory file, if there is one.
@@ -239,9 +240,7 @@ impl Collector<'_> {
 
     fn nodes(&mut self) -> BTreeMap<NodeId, NodeOverride> {
         let mut nodes = BTreeMap::new();
-        let paths: Vec<String> = self.files.keys().filter(|path| path.starts_with("nodes/")).cloned().collect();
-        for path in paths {
-            let name = path.trim_start_matches("nodes/");
+        for (path, name) in self.files_of("nodes") {
             let Some(stem) = name.strip_suffix(".yaml") else {
                 self.report(&path, "a node's file is named nodes/<id>.yaml", None);
                 continue;
@@ -260,17 +259,40 @@ impl Collector<'_> {
         nodes
     }
 
-    fn user_data(&mut self) -> BTreeMap<String, SiteFile> {
-        let mut found: BTreeMap<String, SiteFile> = BTreeMap::new();
-        let paths: Vec<String> = self.files.keys().filter(|path| path.starts_with("user-data/")).cloned().collect();
-        for path in paths {
-            let name = path.trim_start_matches("user-data/");
-            let stem = name.strip_suffix(".yaml").unwrap_or(name).replace(':', "-");
-            if let Some(other) = found.get(&stem) {
-                let message = format!("`{}` is for the same node", other.path);
-                self.report(&path, message, Some("keep one of the two files"));
-            } else if let Some(file) = self.text(&path) {
-                found.insert(stem, file);
+    fn user_data(&mut self) -> BTreeMap<UserDataKey, SiteFile> {
+        let mut found: BTreeMap<UserDataKey, SiteFile> = BTreeMap::new();
+        for (path, name) in self.files_of("user-data") {
+            match UserDataKey::parse(name.strip_suffix(".yaml").unwrap_or(&name)) {
+                Err(_) => {
+                    let message = "the name of this file is neither `default` nor a MAC address nor a node id";
+                    self.report(&path, message, Some("rename the file"));
+                }
+                Ok(key) => {
+                    if let Some(other) = found.get(&key) {
+                        let message = format!("`{}` is for the same node", other.path);
+                        self.report(&path, message, Some("keep one of the two files"));
+                    } else if let Some(file) = self.text(&path) {
+                        found.insert(key, file);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// The files directly in a folder, with path and name. Those in folders below it are reported: they would reach no
+    /// node.
+    fn files_of(&mut self, folder: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for path in self.files.keys() {
+            let Some(name) = path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) else { continue };
+            match name.rsplit_once('/') {
+                None => found.push((path.clone(), name.to_owned())),
+                Some((_, last)) => {
+                    let message = format!("a file in a folder below {folder}/ is not read");
+                    let problem = Problem::at(Place::file(path.clone()), message);
+                    self.problems.push(problem.with_hint(format!("move it to {folder}/{last}")));
+                }
             }
         }
         found
@@ -333,8 +355,13 @@ mod tests {
             ("groups/blue.yaml", ""),
             ("nodes/x1.yaml", "instance_id: [\n"),
             ("nodes/-x.yaml", ""),
+            ("nodes/nodes/x2.yaml", ""),
             ("user-data/default", ""),
             ("user-data/default.yaml", ""),
+            ("user-data/sub/x.yaml", ""),
+            ("user-data/a b.yaml", ""),
+            ("user-data/B4:2E:99:BE:1A:6D.yaml", ""),
+            ("user-data/b4-2e-99-be-1a-6d.yaml", ""),
         ]);
         for expected in [
             "groups/bad label: `bad label` is not a group label",
@@ -345,6 +372,11 @@ mod tests {
             "nodes/x1.yaml:1:14: ",
             "nodes/-x.yaml: ",
             "user-data/default.yaml: `user-data/default` is for the same node",
+            "nodes/nodes/x2.yaml: a file in a folder below nodes/ is not read",
+            "move it to nodes/x2.yaml",
+            "user-data/sub/x.yaml: a file in a folder below user-data/ is not read",
+            "user-data/a b.yaml: the name of this file is neither",
+            "user-data/b4-2e-99-be-1a-6d.yaml: `user-data/B4:2E:99:BE:1A:6D.yaml` is for the same node",
         ] {
             assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
         }
