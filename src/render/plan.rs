@@ -60,7 +60,7 @@ impl Plan {
             Source::Template(path) => Some(path.to_string()),
             Source::Verbatim { .. } => None,
         });
-        let templates = TemplateSet::new(Arc::new(site.files.clone()), entries);
+        let templates = TemplateSet::new(Arc::new(files_for_tera(site)), entries);
         let plan = Self {
             facts,
             settings: site.settings.clone(),
@@ -181,7 +181,86 @@ fn source_of(file: &SiteFile, mode: RenderMode) -> Source {
     }
 }
 
+/// The files of a site, those of the four fixed templates that the client renders made such that Tera passes them on as
+/// they are.
+fn files_for_tera(site: &Site) -> BTreeMap<String, Vec<u8>> {
+    let mut files = site.files.clone();
+    for path in [META_DATA, USER_DATA, VENDOR_DATA, NETWORK_CONFIG] {
+        if let Some(bytes) = files.get_mut(path)
+            && let Ok(text) = std::str::from_utf8(bytes)
+            && is_for_the_client(text)
+        {
+            *bytes = verbatim(text).into_bytes();
+        }
+    }
+    files
+}
+
+/// A template that renders to the text. Only `{%` has to be taken out of the raw block, which it could end.
+fn verbatim(text: &str) -> String {
+    format!("{{% raw %}}{}{{% endraw %}}", text.replace("{%", "{% endraw %}{{ \"{%\" }}{% raw %}"))
+}
+
 fn is_for_the_client(text: &str) -> bool {
     let first = text.lines().next().unwrap_or_default();
     first.trim_end().to_ascii_lowercase().starts_with(CLIENT_TEMPLATE_HEADER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::parse_inventory;
+    use crate::site::FolderReader;
+    use crate::types::DocumentName;
+
+    fn plan(files: &[(&str, &str)], nodes: &str) -> Plan {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in [("mds.toml", "[cluster]\nbase_url = \"http://10.0.0.1\"\n")].iter().chain(files) {
+            let full = folder.path().join(path);
+            std::fs::create_dir_all(full.parent().unwrap()).unwrap();
+            std::fs::write(full, text).unwrap();
+        }
+        let site = Site::read(&FolderReader::new(folder.path()).unwrap()).unwrap();
+        let text = format!("{{\"format\": 1, \"nodes\": [{nodes}]}}");
+        Plan::new(&site, &parse_inventory("inventory.json", text.as_bytes()).unwrap()).unwrap()
+    }
+
+    fn document(plan: &Plan, id: &str, name: &DocumentName) -> String {
+        let index = plan.facts().iter().position(|facts| facts.id().as_str() == id).unwrap();
+        let node = plan.renderer().unwrap().render(index).unwrap();
+        let (_, _, body) = node.documents.iter().find(|(other, _, _)| other == name).unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn user_data_goes_to_the_node_it_names_and_no_other() {
+        let files = [
+            ("user-data/rack:1.yaml", "colon"),
+            ("user-data/rack-2.yaml", "dash"),
+            ("user-data/B4-2E-99-BE-1A-6D.yaml", "mac"),
+            ("user-data/default.yaml", "default"),
+            ("user-data/gone.yaml", "unused"),
+        ];
+        let nodes = r#"{"id": "rack:1"}, {"id": "rack-1"}, {"id": "rack:2"}, {"id": "rack-2"},
+            {"id": "m", "interfaces": [{"mac": "b4:2e:99:be:1a:6d"}]}"#;
+        let plan = plan(&files, nodes);
+        let expected =
+            [("rack:1", "colon"), ("rack-1", "default"), ("rack:2", "default"), ("rack-2", "dash"), ("m", "mac")];
+        for (id, text) in expected {
+            assert_eq!(document(&plan, id, &DocumentName::UserData), text, "{id}");
+        }
+        assert_eq!(plan.unused_user_data(), [UserDataKey::parse("gone").unwrap()]);
+    }
+
+    #[test]
+    fn a_fixed_template_for_the_client_is_passed_on_as_it_is() {
+        let text = "## template: jinja\n#cloud-config\n{# note #}{% raw %}{{ a }}{% endraw %}\n\
+                    {%- if ds is defined %}\nhostname: {{ v1.local_hostname | default('x') }}\n{% endif %}\n";
+        let files = ["meta-data", "user-data", "vendor-data"].map(|name| (format!("templates/{name}"), text));
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+        let plan = plan(&files, r#"{"id": "a"}"#);
+        for name in [DocumentName::MetaData, DocumentName::UserData, DocumentName::VendorData] {
+            assert_eq!(document(&plan, "a", &name), text, "{name}");
+        }
+    }
 }
