@@ -1,4 +1,4 @@
-//! Noticing that a site or an inventory file has changed, without reading it.
+//! Noticing that a site or an inventory file has changed, without reading more of it than its settings.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,7 +7,8 @@ use std::path::Path;
 use walkdir::WalkDir;
 
 use super::input::{InventoryInput, SiteInput};
-use crate::site::RepositoryError;
+use crate::settings::{FILE_NAME, SiteSettings, parse_settings};
+use crate::site::{FOLDERS, RepositoryError, is_ignored};
 use crate::types::Digest;
 
 /// A short word for the state of a build's inputs: another word means that they should be read again.
@@ -31,12 +32,20 @@ pub fn fingerprint(site: &SiteInput, inventory: &InventoryInput) -> Result<Finge
 }
 
 fn add_folder(hasher: &mut blake3::Hasher, folder: &Path) {
-    // The release tree or a repository's own folder may lie inside; hidden folders are no part of a site.
-    let walk = WalkDir::new(folder).sort_by_file_name().into_iter();
-    let visible =
-        walk.filter_entry(|entry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.'));
-    for entry in visible.flatten() {
-        add_file(hasher, entry.path());
+    // Nothing else is looked at: the release tree, a log or a checkout's own folder may lie inside, and they change.
+    let settings = folder.join(FILE_NAME);
+    add_file(hasher, &settings);
+    // Settings that are broken have to change before the inventory matters.
+    let parsed = fs::read_to_string(&settings).ok().and_then(|text| parse_settings(FILE_NAME, &text).ok());
+    let inventory = parsed.unwrap_or_else(SiteSettings::default).inventory.file;
+    add_file(hasher, &folder.join(inventory));
+    for name in FOLDERS {
+        let walk = WalkDir::new(folder.join(name)).sort_by_file_name().into_iter();
+        let is_read =
+            |entry: &walkdir::DirEntry| entry.depth() == 0 || !is_ignored(&entry.file_name().to_string_lossy());
+        for entry in walk.filter_entry(is_read).flatten() {
+            add_file(hasher, entry.path());
+        }
     }
 }
 
@@ -76,5 +85,30 @@ mod tests {
         assert_eq!(changed, look());
         fs::remove_file(path.join("mds.toml")).unwrap();
         assert_eq!(look(), empty);
+    }
+
+    #[test]
+    fn only_what_a_build_reads_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let write = |name: &str, text: &str| {
+            fs::create_dir_all(path.join(name).parent().unwrap()).unwrap();
+            fs::write(path.join(name), text).unwrap();
+        };
+        write("mds.toml", "[inventory]\nfile = \"lists/nodes.json\"\n");
+        write("groups/a/y", "x");
+        let site = SiteInput::Folder(path.to_owned());
+        let mut last = fingerprint(&site, &InventoryInput::Site).unwrap();
+        for name in ["tree/current", "tree/releases/x/manifest.ndjson", "serve.log", "groups/a/x~", "lists/other.json"]
+        {
+            write(name, "x");
+            assert_eq!(fingerprint(&site, &InventoryInput::Site).unwrap(), last, "{name}");
+        }
+        for name in ["lists/nodes.json", "groups/a/x", "nodes/x", "user-data/x", "templates/sub/x"] {
+            write(name, "x");
+            let next = fingerprint(&site, &InventoryInput::Site).unwrap();
+            assert_ne!(next, last, "{name}");
+            last = next;
+        }
     }
 }

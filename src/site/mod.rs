@@ -17,6 +17,7 @@ mod user_data;
 pub use folder::FolderReader;
 pub use git::GitReader;
 pub use group::{Group, RenderMode};
+pub(crate) use model::FOLDERS;
 pub use model::{Site, SiteFile, SiteOrigin};
 pub use node::NodeOverride;
 pub use remote::{Repository, RepositoryError};
@@ -46,7 +47,7 @@ pub trait SiteReader {
 }
 
 /// Whether a file or folder of this name is passed over: hidden, or an editor's backup.
-fn is_ignored(name: &str) -> bool {
+pub(crate) fn is_ignored(name: &str) -> bool {
     name.starts_with('.') || name.ends_with('~') || (name.starts_with('#') && name.ends_with('#'))
 }
 

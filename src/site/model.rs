@@ -13,7 +13,7 @@ use crate::settings::{FILE_NAME, SiteSettings, parse_settings};
 use crate::types::{Digest, GroupLabel, NodeId, Place, Problem, Problems, did_you_mean, nearest, without_value};
 
 /// The folders of a site, whose every file belongs to it.
-const FOLDERS: [&str; 4] = ["groups", "nodes", "user-data", "templates"];
+pub(crate) const FOLDERS: [&str; 4] = ["groups", "nodes", "user-data", "templates"];
 
 /// Where a site was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,7 +221,7 @@ impl Collector<'_> {
             // A near miss would silently leave a group without its template.
             let misspelt = !matches!(*file, DESCRIPTION_FILE | TEMPLATE_FILE)
                 && (file.ends_with(".yaml") || file.ends_with(".yml"))
-                && nearest(file, [DESCRIPTION_FILE, TEMPLATE_FILE]).is_some();
+                && nearest(file, [DESCRIPTION_FILE, TEMPLATE_FILE]).is_some_and(|meant| !files.contains(&meant));
             if misspelt {
                 let hint = format!("a group's files are {DESCRIPTION_FILE} and {TEMPLATE_FILE}");
                 self.report(&format!("groups/{label}/{file}"), "this file looks like a misspelt name", Some(&hint));
@@ -338,11 +338,13 @@ mod tests {
             ("mds.toml", ""),
             ("groups/compute/group.yaml", "description: Compute\nmeta:\n  nested: {list: [1, two, null]}\n"),
             ("groups/empty/notes.txt", ""),
+            ("groups/compute/cloud-config.yaml", ""),
+            ("groups/compute/cloud-config2.yaml", "for an include"),
         ])
         .unwrap();
         let compute = &site.groups[&GroupLabel::parse("compute").unwrap()];
         assert_eq!(compute.meta["nested"], serde_json::json!({"list": [1, "two", null]}));
-        assert!(compute.template.is_none());
+        assert_eq!(compute.template.as_ref().unwrap().text, "");
         assert!(site.groups.contains_key(&GroupLabel::parse("empty").unwrap()));
     }
 
