@@ -5,7 +5,7 @@ mod cli_support;
 mod git_support;
 
 use std::fs;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -380,18 +380,93 @@ fn the_repository_of_whoever_calls_us_is_left_alone() {
     remote.sandbox.write("mine/file", "");
     repository_of(&mine);
     git(&mine, &["branch", "precious"]);
+    git(&mine, &["tag", "keepsake"]);
+    git(&remote.sandbox.path("web/site.git"), &["tag", "theirs"]);
     // A hook of Git runs with these; our own calls of git must not follow them.
     for word in ["cloned", "fetched"] {
         remote.push(word);
         let mut command = remote.sandbox.command(&["build", "--mock-smd", "--tree", "tree", "--repo", &remote.url()]);
         command.env("GIT_DIR", mine.join(".git")).env("GIT_WORK_TREE", &mine);
         command.env("GIT_INDEX_FILE", mine.join(".git/index")).env("GIT_OBJECT_DIRECTORY", mine.join(".git/objects"));
+        command.env("GIT_COMMON_DIR", mine.join(".git")).env("GIT_CONFIG", mine.join(".git/config"));
+        command.env("GIT_QUARANTINE_PATH", mine.join(".git/objects")).env("GIT_NAMESPACE", "mine");
         let output = command.output().unwrap();
         assert!(output.status.success(), "{word}: {}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(remote.published_word(), word);
         assert_eq!(git(&mine, &["branch", "--format=%(refname:short)"]), "main\nprecious", "{word}");
+        assert_eq!(git(&mine, &["tag"]), "keepsake", "{word}");
         assert_eq!(git(&mine, &["remote"]), "", "{word}");
         assert_eq!(git(&mine, &["rev-list", "--all", "--count"]), "1", "{word}");
+    }
+}
+
+#[test]
+fn settings_that_the_user_passes_to_git_are_kept() {
+    let remote = Remote::new();
+    let url = "http://nowhere.invalid/site.git";
+    let mut command = remote.sandbox.command(&["build", "--mock-smd", "--tree", "tree", "--repo", url]);
+    command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_VALUE_0", "http://nowhere.invalid/");
+    command.env("GIT_CONFIG_KEY_0", format!("url.http://{}/.insteadOf", remote.web.address));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(remote.published_word(), "first");
+}
+
+#[test]
+fn the_remotes_default_branch_is_followed_when_it_changes() {
+    let remote = Remote::new();
+    assert!(remote.build().starts_with("exit code 0\n"));
+    let web = remote.sandbox.path("web/site.git");
+    git(&web, &["branch", "--move", "main", "trunk"]);
+    write_word(&remote.sandbox, "renamed");
+    commit_all(&remote.sandbox.path("site"), "renamed");
+    git(&remote.sandbox.path("site"), &["push", "--quiet", "../web/site.git", "main:trunk"]);
+    git(&web, &["symbolic-ref", "HEAD", "refs/heads/trunk"]);
+    git(&web, &["update-server-info"]);
+    let said = remote.build();
+    assert!(said.starts_with("exit code 0\n"), "{said}");
+    assert_eq!(remote.published_word(), "renamed");
+    // Also when the old branch stays.
+    git(&web, &["branch", "other", "trunk~1"]);
+    git(&web, &["symbolic-ref", "HEAD", "refs/heads/other"]);
+    git(&web, &["update-server-info"]);
+    let said = build(&remote.sandbox, &["--repo", &remote.url()]);
+    assert!(said.starts_with("exit code 0\n"), "{said}");
+    assert_eq!(remote.published_word(), "first");
+}
+
+#[test]
+fn ssh_must_not_ask_unless_the_user_says_how_it_is_called() {
+    let sandbox = Sandbox::new();
+    let script = |name: &str| {
+        let text =
+            format!("#!/bin/sh\necho {name} \"$@\" >>ssh.log\necho 'Permission denied (publickey).' >&2\nexit 255\n");
+        sandbox.write(&format!("bin/{name}"), &text);
+        fs::set_permissions(sandbox.path(&format!("bin/{name}")), fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    script("ssh");
+    script("theirs");
+    let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").unwrap());
+    let call = |variables: &[(&str, &str)]| {
+        let _ = fs::remove_file(sandbox.path("ssh.log"));
+        let mut command = sandbox.command(&["build", "--mock-smd", "--repo", "git@host.invalid:site.git"]);
+        for name in ["GIT_SSH", "GIT_SSH_COMMAND", "SSH_ASKPASS_REQUIRE"] {
+            command.env_remove(name);
+        }
+        let output = command.env("PATH", &path).envs(variables.iter().copied()).output().unwrap();
+        (fs::read_to_string(sandbox.path("ssh.log")).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (called, said) = call(&[]);
+    assert!(called.starts_with("ssh -oBatchMode=yes "), "{called}");
+    assert!(said.contains("failed: Permission denied (publickey).; fatal: Could not read"), "{said}");
+    for variables in [
+        &[("GIT_SSH_COMMAND", "theirs")][..],
+        &[("GIT_SSH", "theirs")],
+        &[("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "core.sshCommand"), ("GIT_CONFIG_VALUE_0", "theirs")],
+        &[("SSH_ASKPASS_REQUIRE", "force")],
+    ] {
+        let (called, _) = call(variables);
+        assert!(!called.is_empty() && !called.contains("BatchMode"), "{variables:?}: {called}");
     }
 }
 

@@ -1,13 +1,14 @@
 //! Finding a repository: a local one is opened where it lies, a remote one is mirrored into a cache by the user's own
 //! `git`, so that their keys, credential helpers and proxies work.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use git2::Repository as GitRepository;
@@ -50,11 +51,11 @@ pub enum RepositoryError {
     /// `git` ran and failed.
     #[error("`git {step}` of {url} failed: {message}")]
     Git {
-        /// `clone` or `fetch`.
+        /// `clone`, `fetch` or `ls-remote`.
         step: &'static str,
         /// The repository, without credentials.
         url: String,
-        /// The last line that git printed.
+        /// What git said: its first complaint.
         message: String,
     },
     /// The cache folder could not be made.
@@ -80,19 +81,33 @@ const CLONING: &str = "new-";
 const SECRET_LENGTH: usize = 3;
 /// How often a running `git` is looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// The variables that tie `git` to one repository, as `git rev-parse --local-env-vars` lists them.
-const GIT_OF_A_REPOSITORY: [&str; 10] = [
+/// The variables that tie `git` to one repository, as `git rev-parse --local-env-vars` lists them, and what a hook adds.
+/// `GIT_CONFIG_COUNT` and `GIT_CONFIG_PARAMETERS` are left: users pass credentials and proxies in them.
+const GIT_OF_A_REPOSITORY: [&str; 15] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
+    "GIT_CONFIG",
     "GIT_DIR",
     "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
     "GIT_INDEX_FILE",
     "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
     "GIT_OBJECT_DIRECTORY",
     "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 ];
+
+/// What ssh is called with: it must fail, not ask at a terminal, whose input is not that of the process.
+const SSH_COMMAND: &str = "ssh -oBatchMode=yes";
+/// Longest time to look up a setting.
+const CONFIG_LIMIT: Duration = Duration::from_secs(10);
+
+/// What is kept of what a program prints, in bytes.
+const PRINTED_LIMIT: u64 = 1 << 20;
 
 /// Transports that may be handed to `git`. Others, such as `ext::`, run commands.
 const SCHEMES: [&str; 5] = ["https", "http", "ssh", "git", "git+ssh"];
@@ -113,7 +128,7 @@ impl Repository {
             return Err(RepositoryError::Url(format!(
                 "`{}` names no repository: a folder, a file:, https:, http:, ssh: or git: URL, or user@host:path is \
                  expected",
-                RepositoryUrl::without_credentials(text)
+                shown(text)
             )));
         };
         Ok(Self { location, revision: revision.to_owned(), subfolder: subfolder.to_owned() })
@@ -146,7 +161,7 @@ impl Repository {
     /// Clones or fetches a remote repository; does nothing for a local one.
     ///
     /// # Errors
-    /// When `git` cannot be run, fails (with the last line that it printed), or takes longer than its time.
+    /// When `git` cannot be run, fails (with its first complaint), or takes longer than its time.
     pub fn update(&self) -> Result<(), RepositoryError> {
         let Location::Remote { url, mirror } = &self.location else {
             return Ok(());
@@ -154,8 +169,29 @@ impl Repository {
         if !is_mirror(mirror) {
             return self.clone_into(url, mirror);
         }
+        // Git trusts a folder that it is pointed to; this looks whose it is.
+        self.open()?;
         self.git("fetch", FETCH_LIMIT, |git| {
-            git.arg("-C").arg(mirror).args(["fetch", "--prune", "--quiet", "--force", "origin", "+refs/*:refs/*"]);
+            git.arg(git_dir(mirror)).args(["fetch", "--prune", "--quiet", "--force", "origin", "+refs/*:refs/*"]);
+        })?;
+        if self.revision.split(['~', '^', '@', ':']).next() == Some("HEAD") { self.follow_head(mirror) } else { Ok(()) }
+    }
+
+    /// Makes the mirror's `HEAD` the remote's default branch, which a fetch leaves as it was when the mirror was made.
+    fn follow_head(&self, mirror: &Path) -> Result<(), RepositoryError> {
+        let listed = self.git_output("ls-remote", FETCH_LIMIT, |git| {
+            git.arg(git_dir(mirror)).args(["ls-remote", "--symref", "origin", "HEAD"]);
+        })?;
+        // A remote whose `HEAD` is no branch, or an unborn one, says nothing of a branch.
+        let Some(branch) = listed.lines().find_map(default_branch) else { return Ok(()) };
+        let known = self.open()?;
+        let stands_for_it =
+            known.find_reference("HEAD").is_ok_and(|head| head.symbolic_target().is_ok_and(|now| now == Some(branch)));
+        if stands_for_it {
+            return Ok(());
+        }
+        known.reference_symbolic("HEAD", branch, true, "the default branch").map(drop).map_err(|error| {
+            Problem::new(format!("the mirror of {} cannot follow `{branch}`: {}", self.name(), error.message())).into()
         })
     }
 
@@ -185,21 +221,25 @@ impl Repository {
         limit: Duration,
         prepare: impl FnOnce(&mut Command),
     ) -> Result<(), RepositoryError> {
-        let mut git = Command::new("git");
-        // Never ask at a terminal: a build must fail, not wait.
-        git.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C").stdin(Stdio::null());
-        // What a hook of another repository sets would lead git there.
-        GIT_OF_A_REPOSITORY.iter().for_each(|name| {
-            git.env_remove(name);
-        });
+        self.git_output(step, limit, prepare).map(drop)
+    }
+
+    /// Runs git and returns what it printed.
+    fn git_output(
+        &self,
+        step: &'static str,
+        limit: Duration,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<String, RepositoryError> {
+        let no_git = |source| RepositoryError::NoGit { url: self.name(), source };
+        let mut git = git_command();
+        if !has_own_ssh().map_err(no_git)? {
+            git.env("GIT_SSH_COMMAND", SSH_COMMAND);
+        }
         prepare(&mut git);
-        let output = run_within(git, limit).map_err(|source| RepositoryError::NoGit { url: self.name(), source })?;
-        let message = match output {
-            Some((status, _)) if status.success() => return Ok(()),
-            Some((_, printed)) => {
-                let last = printed.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-                self.without_secrets(last)
-            }
+        let message = match run_within(git, limit).map_err(no_git)? {
+            Some(ended) if ended.status.success() => return Ok(ended.output),
+            Some(ended) => self.without_secrets(&complaint(&ended.errors)),
             None => format!("it was not done after {} seconds", limit.as_secs()),
         };
         Err(RepositoryError::Git { step, url: self.name(), message })
@@ -222,11 +262,15 @@ impl Repository {
     /// # Errors
     /// When there is no repository, or the revision or subfolder is not in it.
     pub fn reader(&self) -> Result<GitReader, RepositoryError> {
+        Ok(GitReader::new(self.open()?, self.name(), &self.revision, &self.subfolder)?)
+    }
+
+    fn open(&self) -> Result<GitRepository, Problem> {
         let path = match &self.location {
             Location::Local(path) => path,
             Location::Remote { mirror, .. } => mirror,
         };
-        let repository = GitRepository::open(path).map_err(|error| {
+        GitRepository::open(path).map_err(|error| {
             let name = self.name();
             if error.code() == git2::ErrorCode::Owner {
                 let folder = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
@@ -238,8 +282,68 @@ impl Repository {
             }
             Problem::new(format!("`{name}` cannot be opened as a Git repository: {}", error.message()))
                 .with_hint("a folder that is not a repository is read with --site")
-        })?;
-        Ok(GitReader::new(repository, self.name(), &self.revision, &self.subfolder)?)
+        })
+    }
+}
+
+/// A `git` that never asks at a terminal, since a build must fail, not wait, and that is tied to no repository: what a
+/// hook of another one sets would lead it there.
+fn git_command() -> Command {
+    let mut git = Command::new("git");
+    git.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C").stdin(Stdio::null());
+    GIT_OF_A_REPOSITORY.iter().for_each(|name| {
+        git.env_remove(name);
+    });
+    git
+}
+
+/// Unlike `-C`, this leaves nothing to be found.
+fn git_dir(mirror: &Path) -> OsString {
+    let mut argument = OsString::from("--git-dir=");
+    argument.push(mirror);
+    argument
+}
+
+/// Whether the user said how ssh is called, or which program it asks for passwords, which `BatchMode` would forbid.
+fn has_own_ssh() -> std::io::Result<bool> {
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    let asks_a_program = std::env::var("SSH_ASKPASS_REQUIRE").is_ok_and(|value| value == "force" || value == "prefer");
+    if is_set("GIT_SSH_COMMAND") || is_set("GIT_SSH") || asks_a_program {
+        return Ok(true);
+    }
+    let mut git = git_command();
+    git.args(["config", "--get", "core.sshCommand"]);
+    Ok(run_within(git, CONFIG_LIMIT)?.is_none_or(|ended| ended.status.success()))
+}
+
+/// The branch in a line `ref: refs/heads/BRANCH<tab>HEAD`.
+fn default_branch(line: &str) -> Option<&str> {
+    line.strip_prefix("ref: ")?.strip_suffix("\tHEAD").filter(|name| name.starts_with("refs/heads/"))
+}
+
+/// The line that says best what went wrong: the first complaint, since what follows is advice; else the last line.
+fn complaint(printed: &str) -> String {
+    const FROM_SSH: &str = "fatal: Could not read from remote repository.";
+    let lines: Vec<&str> = printed.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let is_complaint = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
+    match lines.iter().position(is_complaint) {
+        // Why is what ssh said before.
+        Some(index) if index > 0 && lines[index] == FROM_SSH => lines[index - 1..=index].join("; "),
+        Some(index) => lines[index].to_owned(),
+        None => (*lines.last().unwrap_or(&"it said nothing")).to_owned(),
+    }
+}
+
+/// A text that was refused, without what may be secret. Where a URL is broken, so is the notion of where its password
+/// ends, so only the scheme is shown.
+fn shown(text: &str) -> String {
+    match text.split_once("://") {
+        Some((scheme, _)) if !Url::parse(text).is_ok_and(|url| url.has_host()) => {
+            let is_scheme =
+                !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
+            format!("{}://…", if is_scheme { scheme } else { "…" })
+        }
+        _ => RepositoryUrl::without_credentials(text).to_string(),
     }
 }
 
@@ -274,21 +378,36 @@ fn is_mirror(path: &Path) -> bool {
     path.join("HEAD").is_file()
 }
 
-/// Runs a program that may start others, and ends them all when their time is up. Returns how it ended and what it
-/// printed to standard error; `None` when it had to be ended.
-fn run_within(mut command: Command, limit: Duration) -> std::io::Result<Option<(ExitStatus, String)>> {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).spawn()?;
-    let stderr = child.stderr.take();
-    let reader = thread::spawn(move || {
+/// How a program ended, and what it printed.
+struct Ended {
+    status: ExitStatus,
+    output: String,
+    errors: String,
+}
+
+/// Reads to the end on a thread of its own.
+fn drain(stream: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What is cut off is not missed: only the last whole line is shown.
-        let _ = stderr.map(|mut stderr| stderr.read_to_end(&mut bytes));
+        // What is cut off is not missed: only whole lines are looked at.
+        let _ = stream.map(|mut stream| {
+            stream.by_ref().take(PRINTED_LIMIT).read_to_end(&mut bytes)?;
+            // Whoever prints more must not be stopped by it.
+            std::io::copy(&mut stream, &mut std::io::sink())
+        });
         String::from_utf8_lossy(&bytes).into_owned()
-    });
+    })
+}
+
+/// Runs a program that may start others, and ends them all when their time is up: then there is `None`.
+fn run_within(mut command: Command, limit: Duration) -> std::io::Result<Option<Ended>> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn()?;
+    let (output, errors) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let deadline = Instant::now() + limit;
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some((status, reader.join().unwrap_or_default())));
+            let (output, errors) = (output.join().unwrap_or_default(), errors.join().unwrap_or_default());
+            return Ok(Some(Ended { status, output, errors }));
         }
         if Instant::now() >= deadline {
             if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
@@ -376,8 +495,38 @@ mod tests {
         assert!(start.elapsed() < Duration::from_secs(10));
         let mut command = Command::new("sh");
         command.args(["-c", "echo said >&2; exit 3"]);
-        let (status, said) = run_within(command, Duration::from_secs(60)).unwrap().unwrap();
-        assert_eq!((status.code(), said.as_str()), (Some(3), "said\n"));
+        let ended = run_within(command, Duration::from_secs(60)).unwrap().unwrap();
+        assert_eq!((ended.status.code(), ended.output.as_str(), ended.errors.as_str()), (Some(3), "", "said\n"));
+    }
+
+    #[test]
+    fn the_first_complaint_of_git_is_shown() {
+        let ssh = "git@host: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\nPlease \
+                   make sure you have the correct access rights\nand the repository exists.\n";
+        for (printed, kept) in [
+            (ssh, "git@host: Permission denied (publickey).; fatal: Could not read from remote repository."),
+            ("warning: x\nerror: one\nfatal: two\n", "error: one"),
+            ("one\ntwo\n\n", "two"),
+            ("", "it said nothing"),
+        ] {
+            assert_eq!(complaint(printed), kept);
+        }
+    }
+
+    #[test]
+    fn a_broken_url_is_refused_without_its_secret() {
+        for text in [
+            "https://user:p/SECRET@host/x",
+            "https://u:SECRET@ho st/x",
+            "https://u:SECRET@h:99999/x",
+            "https://u:SECRET@[::1/x",
+            "https://SECRET@",
+            "u:SECRET@h://x",
+            "://SECRET@h/x",
+        ] {
+            let said = Repository::new(text, "HEAD", "", Path::new("/cache")).unwrap_err().to_string();
+            assert!(said.contains("names no repository") && !said.contains("SECRET"), "{text}: {said}");
+        }
     }
 
     #[test]
