@@ -7,6 +7,7 @@
 mod folder;
 mod git;
 mod group;
+mod limits;
 mod model;
 mod node;
 mod remote;
@@ -32,14 +33,14 @@ pub trait SiteReader {
     /// The bytes of a file, or `None` when there is no such file.
     ///
     /// # Errors
-    /// When the file is there and cannot be read, or is not a regular file.
+    /// When the file is there and cannot be read, is not a regular file, or is too large or too deep.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Problem>;
 
     /// The paths of all files below a folder, sorted. Hidden files and editors' backups (`*~`) are left out. A folder
     /// that does not exist has no files.
     ///
     /// # Errors
-    /// When a folder cannot be read, or something in it is neither a file nor a folder.
+    /// When a folder cannot be read, something in it is neither a file nor a folder, or there is too much of it.
     fn list(&self, folder: &str) -> Result<Vec<String>, Problems>;
 
     /// Where the files come from.

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::SiteReader;
 use super::group::{DESCRIPTION_FILE, Group, GroupFile, TEMPLATE_FILE};
+use super::limits::Volume;
 use super::node::NodeOverride;
 use super::user_data::UserDataKey;
 use crate::settings::{FILE_NAME, SiteSettings, parse_settings};
@@ -85,21 +86,7 @@ impl Site {
             problems.push(problem);
             None
         });
-        let mut files = BTreeMap::new();
-        for folder in FOLDERS {
-            match reader.list(folder) {
-                Err(found) => problems.extend(found.0),
-                Ok(paths) => {
-                    for path in paths {
-                        match reader.read(&path) {
-                            Ok(Some(bytes)) => drop(files.insert(path, bytes)),
-                            Ok(None) => {} // removed since it was listed
-                            Err(problem) => problems.push(problem),
-                        }
-                    }
-                }
-            }
-        }
+        let files = read_folders(reader, &mut problems)?;
         let digest = digest_of(&settings_bytes, inventory.as_deref(), &files);
         let mut collect = Collector { files: &files, problems: &mut problems };
         let groups = collect.groups();
@@ -130,6 +117,33 @@ fn read_inventory(reader: &dyn SiteReader, path: &str) -> Result<Option<Vec<u8>>
         let message = format!("[inventory] file = \"{path}\" does not lie in the site");
         Err(Problem::at(Place::file(FILE_NAME), message).with_hint("name another file with --inventory FILE"))
     }
+}
+
+/// Reads everything in the site's folders.
+///
+/// # Errors
+/// When it is too much to go on.
+fn read_folders(reader: &dyn SiteReader, problems: &mut Vec<Problem>) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
+    let mut files = BTreeMap::new();
+    let mut volume = Volume::default();
+    for folder in FOLDERS {
+        let paths = reader.list(folder).unwrap_or_else(|found| {
+            problems.extend(found.0);
+            Vec::new()
+        });
+        for path in paths {
+            volume.add_entry(&path)?;
+            match reader.read(&path) {
+                Ok(Some(bytes)) => {
+                    volume.add_bytes(&path, bytes.len())?;
+                    files.insert(path, bytes);
+                }
+                Ok(None) => {} // removed since it was listed
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// Hashes names and contents with their lengths, so that no two sites hash alike by running into each other.
