@@ -7,7 +7,7 @@ use std::path::Path;
 use walkdir::WalkDir;
 
 use super::input::{InventoryInput, SiteInput};
-use crate::settings::{FILE_NAME, SiteSettings, parse_settings};
+use crate::settings::{FILE_NAME, parse_settings};
 use crate::site::{FOLDERS, RepositoryError, is_ignored};
 use crate::types::Digest;
 
@@ -37,7 +37,7 @@ fn add_folder(hasher: &mut blake3::Hasher, folder: &Path) {
     add_file(hasher, &settings);
     // Settings that are broken have to change before the inventory matters.
     let parsed = fs::read_to_string(&settings).ok().and_then(|text| parse_settings(FILE_NAME, &text).ok());
-    let inventory = parsed.unwrap_or_else(SiteSettings::default).inventory.file;
+    let inventory = parsed.unwrap_or_default().inventory.file;
     add_file(hasher, &folder.join(inventory));
     for name in FOLDERS {
         let walk = WalkDir::new(folder.join(name)).sort_by_file_name().into_iter();

@@ -49,3 +49,24 @@ pub fn unused(site: &Site, inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
     }
     findings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Severity;
+    use crate::inventory::parse_inventory;
+    use crate::site::FolderReader;
+
+    #[test]
+    fn a_node_called_as_the_file_for_all_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("mds.toml"), "").unwrap();
+        let site = Site::read(&FolderReader::new(folder.path()).unwrap()).unwrap();
+        let text = r#"{"format": 1, "nodes": [{"id": "default"}, {"id": "default2"}]}"#;
+        let inventory = parse_inventory("inventory.json", text.as_bytes()).unwrap();
+        let findings = unused(&site, &inventory, &Plan::new(&site, &inventory).unwrap());
+        let [finding] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!((finding.rule.as_ref(), finding.severity), ("reserved-node-id", Severity::Error));
+        assert_eq!(finding.nodes, [NodeId::parse("default").unwrap()]);
+    }
+}
