@@ -1,13 +1,16 @@
 //! How large a site may be. A repository is written by others, and a small one can unfold to more than any memory.
 
+use super::model::FOLDERS;
 use crate::types::{Place, Problem};
 
 /// Most components of a path: far deeper than people arrange files, and shallow enough for anything that recurses.
 pub(super) const MAX_DEPTH: usize = 32;
-/// Most files and folders of a site: ten for each of ten thousand nodes.
-pub(super) const MAX_ENTRIES: usize = 100_000;
-/// Most bytes of a file: more than any document that a node could take, and than inventories of ten thousand nodes.
+/// Most files and folders of a site: one override for each of several hundred thousand nodes, and the rest.
+pub(super) const MAX_ENTRIES: usize = 500_000;
+/// Most bytes of a file in one of the site's folders: more than any document that a node could take.
 pub(super) const MAX_FILE_BYTES: u64 = 16 << 20;
+/// Most bytes of another file, which is the inventory: some 400 for each of a million nodes.
+pub(super) const MAX_INVENTORY_BYTES: u64 = 512 << 20;
 /// Most bytes of a site, which is kept in memory as a whole.
 pub(super) const MAX_BYTES: u64 = 1 << 30;
 
@@ -23,10 +26,12 @@ pub(super) fn check_depth(path: &str) -> Result<(), Problem> {
 
 /// Refuses a file that is too large.
 pub(super) fn check_file(path: &str, bytes: u64) -> Result<(), Problem> {
-    if bytes <= MAX_FILE_BYTES {
+    let top = path.split('/').next().unwrap_or_default();
+    let bound = if FOLDERS.contains(&top) { MAX_FILE_BYTES } else { MAX_INVENTORY_BYTES };
+    if bytes <= bound {
         return Ok(());
     }
-    let message = format!("this file is larger than the {} MiB that a file of a site may have", MAX_FILE_BYTES >> 20);
+    let message = format!("this file is larger than the {} MiB that it may have in a site", bound >> 20);
     Err(Problem::at(Place::file(path), message).with_hint("an inventory may lie outside: --inventory FILE"))
 }
 
@@ -69,12 +74,14 @@ mod tests {
         assert!(check_depth(&deep).is_ok());
         let problem = check_depth(&format!("{deep}/b")).unwrap_err().to_string();
         assert!(problem.starts_with("a/a/a/a/…: this folder nests more than 32"), "{problem}");
-        assert!(check_file("x", MAX_FILE_BYTES).is_ok());
-        let problem = check_file("x", MAX_FILE_BYTES + 1).unwrap_err().to_string();
-        assert!(problem.starts_with("x: this file is larger than the 16 MiB"), "{problem}");
+        assert!(check_file("groups/a/x", MAX_FILE_BYTES).is_ok());
+        let problem = check_file("groups/a/x", MAX_FILE_BYTES + 1).unwrap_err().to_string();
+        assert!(problem.starts_with("groups/a/x: this file is larger than the 16 MiB"), "{problem}");
+        assert!(check_file("inventory.json", MAX_INVENTORY_BYTES).is_ok());
+        assert!(check_file("inventory.json", MAX_INVENTORY_BYTES + 1).is_err());
         let mut volume = Volume::default();
         assert!((0..MAX_ENTRIES).all(|_| volume.add_entry("x").is_ok()));
-        assert!(volume.add_entry("y").unwrap_err().to_string().starts_with("y: the site has more than 100000"));
+        assert!(volume.add_entry("y").unwrap_err().to_string().starts_with("y: the site has more than 500000"));
         let all = usize::try_from(MAX_BYTES).unwrap();
         assert!(volume.add_bytes("x", all).is_ok());
         assert!(volume.add_bytes("y", 1).unwrap_err().to_string().starts_with("y: the site holds more than 1024 MiB"));
