@@ -12,14 +12,14 @@
 //! | [`render`] | the five kinds of document of every node |
 //! | [`check`] | findings and their reports |
 //! | [`release`] | packs, manifests, the tree, publish, rollback, verify, collection, export, difference |
-//! | [`build`] | one build from end to end, and noticing that another is due |
+//! | [`pipeline`] | one build from end to end, and noticing that another is due |
 //! | [`serve`] | listeners, identity, the pure answer function, following the tree |
 //!
 //! The library prints nothing, never exits and knows nothing of command lines: that is the binary's part.
 
-pub mod build;
 pub mod check;
 pub mod inventory;
+pub mod pipeline;
 pub mod release;
 pub mod render;
 pub mod serve;

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mds::build::{InventoryInput, NoObserver, Prepared, SiteInput, draft, prepare};
 use mds::inventory::{mock_inventory, parse_inventory};
+use mds::pipeline::{InventoryInput, NoObserver, Prepared, SiteInput, draft, prepare};
 
 /// The documents of a node by name.
 type Documents = BTreeMap<String, String>;

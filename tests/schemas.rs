@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use kind::{Kind, errors, schema};
-use mds::build::{InventoryInput, NoObserver, Prepared, SiteInput, prepare, publish};
+use mds::pipeline::{InventoryInput, NoObserver, Prepared, SiteInput, prepare, publish};
 use mds::release::Tree;
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
-use mds::build::{InventoryInput, SiteInput};
+use mds::pipeline::{InventoryInput, SiteInput};
 use mds::release::Tree;
 use mds::site::Repository;
 use mds::types::ReleaseId;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use mds::build::{Observer, Phase, Prepared, draft, prepare, publish};
 use mds::check::Summary;
+use mds::pipeline::{Observer, Phase, Prepared, draft, prepare, publish};
 use mds::release::{Manifest, ReleaseDifference, Tree, diff};
 use mds::types::ReleaseId;
 use serde_json::{Value, json};

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mds::build::{InventoryInput, SiteBuilder};
 use mds::check::Finding;
+use mds::pipeline::{InventoryInput, SiteBuilder};
 use mds::types::{Problem, ReleaseId};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::Deserialize;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use mds::build::BuildError;
 use mds::check::{Finding, Severity, Summary, text_report};
+use mds::pipeline::BuildError;
 use mds::release::StoreError;
 use mds::site::RepositoryError;
 use mds::types::{Problem, Problems};

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mds::build::{Observer, Phase};
+use mds::pipeline::{Observer, Phase};
 
 use super::output::{counted, eprint};
 

@@ -4,9 +4,9 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args};
-use mds::build::{NoObserver, prepare};
 use mds::check::{Finding, document_inspector};
 use mds::inventory::Selector;
+use mds::pipeline::{NoObserver, prepare};
 use mds::render::{Stopped, render_range};
 use mds::types::{DocumentName, GroupLabel, NodeId};
 use serde_json::{Map, Value, json};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Args};
 use ipnet::IpNet;
-use mds::build::{Observer, Phase, SiteFollower, SiteInput, Step};
+use mds::pipeline::{Observer, Phase, SiteFollower, SiteInput, Step};
 use mds::release::Tree;
 use mds::serve::{Pace, Prefixes, Server, Settings, Shared, TreeSource, TrustedProxies, follow};
 use mds::settings::{FILE_NAME, ServeFile, ServeFlags, ServeSettings, Source, Sourced, parse_settings};

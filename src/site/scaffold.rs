@@ -107,7 +107,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::build::{InventoryInput, NoObserver, SiteInput, draft, prepare};
+    use crate::pipeline::{InventoryInput, NoObserver, SiteInput, draft, prepare};
 
     /// Every file below a folder with its bytes.
     fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
