@@ -443,6 +443,12 @@ fn a_repository_is_read_at_a_commit_and_never_from_its_checkout() {
     let record =
         fs::read_to_string(sandbox.path(&format!("tree/releases/{}/release.json", release.as_str().unwrap()))).unwrap();
     assert!(record.contains(&commit), "{record}");
+    // A commit that changes no document is told of too.
+    git(&site, &["commit", "--quiet", "--allow-empty", "-m", "second"]);
+    let second = git(&site, &["rev-parse", "HEAD"]);
+    assert_eq!(sandbox.json(&build)["release"], release);
+    assert_eq!(sandbox.json(&["releases", "--tree", "tree"])["releases"][0]["record"]["site"]["commit"], second);
+    assert!(sandbox.run(&["verify", "--tree", "tree"]).starts_with("exit code 0\n"));
     assert_snapshot!(sandbox.run(&[&build[..], &["--rev", "no-such-branch"]].concat()), @"
     exit code 2
     --- stdout

@@ -110,6 +110,12 @@ impl ReleaseRecord {
         Self { format: FORMAT, release, provenance, nodes, documents }
     }
 
+    /// Whether both tell of one site, inventory and mds, at whatever time.
+    pub(super) fn has_same_origin(&self, other: &Self) -> bool {
+        let time = other.provenance.time;
+        Self { provenance: Provenance { time, ..self.provenance.clone() }, ..self.clone() } == *other
+    }
+
     pub(super) fn to_bytes(&self, path: &Path) -> Result<Vec<u8>, StoreError> {
         let json = |source| StoreError::Json { path: path.to_owned(), source };
         let seal = Digest::of(&serde_json::to_vec(self).map_err(json)?);

@@ -49,7 +49,7 @@ impl<'lock> ReleaseWriter<'lock> {
 
     /// Publishes: the release becomes current, or, on an error, what was current stays so.
     ///
-    /// A release that is in the tree already becomes current again and keeps its `release.json`.
+    /// A release that is in the tree already becomes current again; its `release.json` tells where it came from last.
     ///
     /// # Errors
     /// When a node was added twice or names an object that was not added, or the tree cannot be written.
@@ -87,22 +87,23 @@ impl ReleaseSink for ReleaseWriter<'_> {
 fn write_release(lock: &TreeLock, id: ReleaseId, manifest: &[u8], record: &ReleaseRecord) -> Result<(), StoreError> {
     let tree = lock.tree();
     let record_path = tree.record_path(id);
-    let record = record.to_bytes(&record_path)?;
+    let record_bytes = record.to_bytes(&record_path)?;
     if tree.release_folder(id).is_dir() {
         // Whole as a rule; what the disk has lost of it is put back.
         if fs::read(tree.manifest_path(id)).is_ok_and(|bytes| bytes == manifest) {
-            if fs::read(&record_path).is_ok_and(|bytes| ReleaseRecord::from_bytes(&bytes).is_ok()) {
+            let known = fs::read(&record_path).ok().and_then(|bytes| ReleaseRecord::from_bytes(&bytes).ok());
+            if known.is_some_and(|known| known.has_same_origin(record)) {
                 return Ok(());
             }
         } else {
             replace(lock, &tree.manifest_path(id), manifest)?;
         }
-        replace(lock, &record_path, &record)?;
+        replace(lock, &record_path, &record_bytes)?;
         return lock.sync(&tree.release_folder(id));
     }
     let folder = Temporary::new(&tree.disk, &tree.releases_folder());
     tree.disk.create_folder(folder.path()).at("create", folder.path())?;
-    for (name, bytes) in [("manifest.ndjson", manifest), ("release.json", &record)] {
+    for (name, bytes) in [("manifest.ndjson", manifest), ("release.json", &record_bytes)] {
         let path = folder.path().join(name);
         write_durably(&*tree.disk, &path, FILE_MODE, bytes).at("write", &path)?;
     }
