@@ -36,13 +36,17 @@ pub(super) struct TemplateSet {
 }
 
 impl TemplateSet {
-    /// Gathers the built-in templates, everything in `templates/`, the given entries, and whatever these include. Other
-    /// files of the site, such as shell scripts, never meet Tera's parser: `{{ file(path=…) }}` passes them on as they
-    /// are.
-    pub(super) fn new(files: Arc<BTreeMap<String, Vec<u8>>>, entries: impl IntoIterator<Item = String>) -> Self {
+    /// Gathers the built-in templates, everything in `templates/` that `is_rendered` here, the given entries, and whatever
+    /// these include. Other files of the site, such as shell scripts, never meet the parser of Tera: `{{ file(path=…) }}`
+    /// passes them on as they are.
+    pub(super) fn new(
+        files: Arc<BTreeMap<String, Vec<u8>>>,
+        entries: impl IntoIterator<Item = String>,
+        is_rendered: impl Fn(&str) -> bool,
+    ) -> Self {
         let mut texts: BTreeMap<String, String> =
             BUILT_IN.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
-        let shared = files.keys().filter(|path| path.starts_with("templates/")).cloned();
+        let shared = files.keys().filter(|path| path.starts_with("templates/") && is_rendered(path)).cloned();
         let mut waiting: Vec<String> = shared.chain(entries).collect();
         let mut seen = BTreeSet::new();
         while let Some(path) = waiting.pop() {
@@ -271,7 +275,7 @@ mod tests {
 
     fn set(files: &[(&str, &str)]) -> TemplateSet {
         let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
-        TemplateSet::new(Arc::new(files), ["groups/a/cloud-config.yaml".to_owned()])
+        TemplateSet::new(Arc::new(files), ["groups/a/cloud-config.yaml".to_owned()], |_| true)
     }
 
     fn render(text: &str) -> Result<String, Problem> {

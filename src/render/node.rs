@@ -54,7 +54,7 @@ impl<'a> NodeRenderer<'a> {
         let facts = &self.plan.facts()[index];
         let context = NodeContext::new(&self.plan.settings.cluster, &self.plan.group_values, facts);
         let mut documents = Documents { node: self, watch, done: Vec::new(), problems: Vec::new() };
-        documents.add(DocumentName::MetaData, &Plan::built_in(META_DATA), || context.plain().clone());
+        documents.add(DocumentName::MetaData, &self.plan.fixed(META_DATA), || context.plain().clone());
         documents.add(DocumentName::UserData, &self.plan.user_data_source(facts), || context.for_node(facts));
         let first_group = documents.done.len();
         for label in &facts.groups {
@@ -69,7 +69,7 @@ impl<'a> NodeRenderer<'a> {
         let parts: Vec<(&GroupLabel, &[u8])> = group_parts(&documents.done[first_group..]);
         let vendor = self.vendor_data_context(facts, &context, &parts);
         match vendor {
-            Ok(vendor) => documents.add(DocumentName::VendorData, &Plan::built_in(VENDOR_DATA), || vendor),
+            Ok(vendor) => documents.add(DocumentName::VendorData, &self.plan.fixed(VENDOR_DATA), || vendor),
             Err(problem) => documents.report(TEMPLATE_RULE, problem),
         }
         self.network_config(facts, &context, &mut documents);
@@ -114,7 +114,7 @@ impl<'a> NodeRenderer<'a> {
             // Without content there is no document, unless the site's own template makes one.
             Ok(None) if !self.plan.templates.is_overridden(NETWORK_CONFIG) => {}
             Ok(content) => {
-                let source = Plan::built_in(NETWORK_CONFIG);
+                let source = self.plan.fixed(NETWORK_CONFIG);
                 documents.add(DocumentName::NetworkConfig, &source, || context.with("network_config", content.into()));
             }
         }

@@ -36,6 +36,7 @@ pub struct Plan {
     pub(super) group_values: BTreeMap<GroupLabel, GroupValues>,
     pub(super) group_sources: BTreeMap<GroupLabel, Source>,
     user_data: BTreeMap<UserDataKey, Source>,
+    fixed: BTreeMap<&'static str, Source>,
 }
 
 impl Plan {
@@ -60,7 +61,9 @@ impl Plan {
             Source::Template(path) => Some(path.to_string()),
             Source::Verbatim { .. } => None,
         });
-        let templates = TemplateSet::new(Arc::new(files_for_tera(site)), entries);
+        let fixed = fixed_sources(site);
+        let is_rendered = |path: &str| !matches!(fixed.get(path), Some(Source::Verbatim { .. }));
+        let templates = TemplateSet::new(Arc::clone(&site.files), entries, is_rendered);
         let plan = Self {
             facts,
             settings: site.settings.clone(),
@@ -68,6 +71,7 @@ impl Plan {
             group_values: group_values(&site.groups),
             group_sources,
             user_data,
+            fixed,
         };
         problems.extend(plan.engine().err().unwrap_or_default());
         if problems.is_empty() {
@@ -120,9 +124,7 @@ impl Plan {
     /// The user-data of a node: by its id, by one of its MAC addresses, the default, the built-in one.
     pub(super) fn user_data_source(&self, facts: &NodeFacts) -> Source {
         let own = user_data_keys(facts).find_map(|key| self.user_data.get(&key));
-        own.or_else(|| self.user_data.get(&UserDataKey::Default))
-            .cloned()
-            .unwrap_or_else(|| Source::Template(USER_DATA.into()))
+        own.or_else(|| self.user_data.get(&UserDataKey::Default)).cloned().unwrap_or_else(|| self.fixed(USER_DATA))
     }
 
     /// The keys of user-data files that no node of the inventory uses.
@@ -133,9 +135,9 @@ impl Plan {
         self.user_data.keys().filter(|key| !is_used(key)).cloned().collect()
     }
 
-    pub(super) fn built_in(path: &'static str) -> Source {
-        debug_assert!([META_DATA, VENDOR_DATA, NETWORK_CONFIG].contains(&path));
-        Source::Template(path.into())
+    /// How the fixed document of this template comes about.
+    pub(super) fn fixed(&self, path: &'static str) -> Source {
+        self.fixed.get(path).cloned().unwrap_or_else(|| Source::Template(path.into()))
     }
 
     fn with_group_members(&self, problem: Problem) -> RenderProblem {
@@ -173,32 +175,25 @@ fn source_of(file: &SiteFile, mode: RenderMode) -> Source {
         RenderMode::Server => true,
         RenderMode::Auto => has_tags && !is_for_the_client(&file.text),
     };
-    if rendered {
-        Source::Template(file.path.as_str().into())
-    } else {
-        let body = Bytes::from(file.text.clone());
-        Source::Verbatim { digest: Digest::of(&body), body }
-    }
+    if rendered { Source::Template(file.path.as_str().into()) } else { as_it_is(&file.text) }
 }
 
-/// The files of a site, those of the four fixed templates that the client renders made such that Tera passes them on as
-/// they are.
-fn files_for_tera(site: &Site) -> BTreeMap<String, Vec<u8>> {
-    let mut files = site.files.clone();
-    for path in [META_DATA, USER_DATA, VENDOR_DATA, NETWORK_CONFIG] {
-        if let Some(bytes) = files.get_mut(path)
-            && let Ok(text) = std::str::from_utf8(bytes)
-            && is_for_the_client(text)
-        {
-            *bytes = verbatim(text).into_bytes();
+/// How the four fixed documents come about: by the built-in templates or the site's own, or, when such a one belongs to
+/// the client, as they are.
+fn fixed_sources(site: &Site) -> BTreeMap<&'static str, Source> {
+    let source = |path: &'static str| {
+        let text = site.files.get(path).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        match text.filter(|text| is_for_the_client(text)) {
+            Some(text) => as_it_is(text),
+            None => Source::Template(path.into()),
         }
-    }
-    files
+    };
+    [META_DATA, USER_DATA, VENDOR_DATA, NETWORK_CONFIG].map(|path| (path, source(path))).into()
 }
 
-/// A template that renders to the text. Only `{%` has to be taken out of the raw block, which it could end.
-fn verbatim(text: &str) -> String {
-    format!("{{% raw %}}{}{{% endraw %}}", text.replace("{%", "{% endraw %}{{ \"{%\" }}{% raw %}"))
+fn as_it_is(text: &str) -> Source {
+    let body = Bytes::from(text.to_owned());
+    Source::Verbatim { digest: Digest::of(&body), body }
 }
 
 fn is_for_the_client(text: &str) -> bool {

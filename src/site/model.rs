@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -58,7 +59,7 @@ pub struct Site {
     /// `user-data/`, by whom a file is for.
     pub user_data: BTreeMap<UserDataKey, SiteFile>,
     /// Every file below the site's folders by its path, for templates to include.
-    pub files: BTreeMap<String, Vec<u8>>,
+    pub files: Arc<BTreeMap<String, Vec<u8>>>,
     /// The inventory file, if there is one.
     pub inventory: Option<Vec<u8>>,
     /// Where all this comes from.
@@ -95,7 +96,16 @@ impl Site {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        Ok(Self { settings, groups, nodes, user_data, files, inventory, origin: reader.origin(), digest })
+        Ok(Self {
+            settings,
+            groups,
+            nodes,
+            user_data,
+            files: Arc::new(files),
+            inventory,
+            origin: reader.origin(),
+            digest,
+        })
     }
 }
 
