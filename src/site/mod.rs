@@ -6,6 +6,7 @@
 
 mod folder;
 mod git;
+mod git_program;
 mod group;
 mod limits;
 mod model;
