@@ -1,8 +1,6 @@
 //! Group labels.
 
-use std::fmt;
-
-use super::{InvalidText, text_conversions};
+use super::{InvalidText, boxed_text};
 
 /// The label of a group of nodes: the name of its folder in a site, and of `/<label>.yaml` on the wire.
 ///
@@ -32,27 +30,9 @@ impl GroupLabel {
             )))
         }
     }
-
-    /// The label as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for GroupLabel {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for GroupLabel {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-text_conversions!(GroupLabel);
+boxed_text!(GroupLabel);
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,6 @@
 //! Names of network interfaces.
 
-use std::fmt;
-
-use super::{InvalidText, text_conversions};
+use super::{InvalidText, boxed_text};
 
 /// The name of a network interface, such as `eth0`.
 ///
@@ -45,27 +43,9 @@ impl InterfaceName {
     pub fn is_missing(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for InterfaceName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for InterfaceName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-text_conversions!(InterfaceName);
+boxed_text!(InterfaceName);
 
 #[cfg(test)]
 mod tests {

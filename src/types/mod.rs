@@ -49,3 +49,31 @@ macro_rules! text_conversions {
     };
 }
 pub(crate) use text_conversions;
+
+/// Implements what words made of a `Box<str>` share: their text, shown as it is, and the conversions.
+macro_rules! boxed_text {
+    ($word:ty) => {
+        impl $word {
+            /// The word as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $word {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        impl std::fmt::Debug for $word {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+
+        $crate::types::text_conversions!($word);
+    };
+}
+pub(crate) use boxed_text;

@@ -1,8 +1,6 @@
 //! Node ids.
 
-use std::fmt;
-
-use super::{InvalidText, text_conversions};
+use super::{InvalidText, boxed_text};
 
 /// The id of a node as the inventory knows it, usually an xname such as `x1000c0s0b0n0`.
 ///
@@ -33,27 +31,9 @@ impl NodeId {
             )))
         }
     }
-
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for NodeId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for NodeId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-text_conversions!(NodeId);
+boxed_text!(NodeId);
 
 #[cfg(test)]
 mod tests {
