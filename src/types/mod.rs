@@ -7,7 +7,9 @@ mod interface_name;
 mod mac_address;
 mod node_id;
 mod problem;
+mod secret;
 mod suggestion;
+mod xname;
 
 pub use digest::{Digest, ReleaseId};
 pub use document_name::DocumentName;
@@ -16,7 +18,9 @@ pub use interface_name::InterfaceName;
 pub use mac_address::MacAddress;
 pub use node_id::NodeId;
 pub use problem::{Place, Problem, Problems, without_value};
+pub use secret::Secret;
 pub use suggestion::{did_you_mean, nearest};
+pub use xname::{XnameKind, xname_kind};
 
 /// A text from outside that is not what it should be, with a sentence that says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
