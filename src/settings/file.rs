@@ -8,6 +8,7 @@ use url::Url;
 
 use super::network::Network;
 use super::serve::{ServeFile, ServeFlags, ServeSettings};
+use super::smd::{SmdFile, TokenSmithFile};
 use crate::types::{GroupLabel, Place, Problem, Problems, did_you_mean, without_value};
 
 /// The name of the settings file at the top of a site.
@@ -31,6 +32,8 @@ pub struct SiteSettings {
     pub vendor_data: VendorDataSettings,
     /// `[render]`
     pub render: RenderSettings,
+    /// `[check]`
+    pub check: CheckSettings,
     /// `[serve]`
     pub serve: ServeFile,
 }
@@ -82,11 +85,27 @@ pub struct InventorySettings {
     pub boot_network: String,
     /// What two nodes may share without the build being refused.
     pub allow_duplicate: BTreeSet<Duplicate>,
+    /// How many of the nodes, or of their addresses, a pull may take away at once, in percent.
+    pub max_removed: u8,
+    /// After how many days an inventory file is said to be old, when a site is checked.
+    pub max_lock_age: Option<u32>,
+    /// `[inventory.smd]`
+    pub smd: SmdFile,
+    /// `[inventory.tokensmith]`
+    pub tokensmith: TokenSmithFile,
 }
 
 impl Default for InventorySettings {
     fn default() -> Self {
-        Self { file: "inventory.json".to_owned(), boot_network: "HMN".to_owned(), allow_duplicate: BTreeSet::new() }
+        Self {
+            file: "inventory.json".to_owned(),
+            boot_network: "HMN".to_owned(),
+            allow_duplicate: BTreeSet::new(),
+            max_removed: 10,
+            max_lock_age: None,
+            smd: SmdFile::default(),
+            tokensmith: TokenSmithFile::default(),
+        }
     }
 }
 
@@ -162,6 +181,28 @@ pub enum Delivery {
     Inline,
 }
 
+/// `[check]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckSettings {
+    /// How much what a rule finds matters, by the rule's id.
+    pub severity: BTreeMap<String, Level>,
+}
+
+/// How much it matters what a rule finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing is published.
+    Error,
+    /// It is reported.
+    Warning,
+    /// It is told to those who ask for everything.
+    Note,
+    /// It is not reported.
+    Off,
+}
+
 /// `[render]`: bounds for one document.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -228,6 +269,12 @@ fn faults(settings: &SiteSettings) -> Vec<String> {
         if key.contains('\n') || key.trim().is_empty() {
             faults.push("[cluster] public_keys has an entry that is not one line with one key".to_owned());
         }
+    }
+    faults.extend(settings.inventory.smd.faults().into_iter().map(|fault| format!("[inventory.smd] {fault}")));
+    let tokensmith = settings.inventory.tokensmith.fault();
+    faults.extend(tokensmith.map(|fault| format!("[inventory.tokensmith] {fault}")));
+    if settings.inventory.max_removed > 100 {
+        faults.push("[inventory] max_removed is a percentage, from 0 to 100".to_owned());
     }
     if settings.render.max_seconds == 0 || settings.render.max_document_bytes == 0 {
         faults.push("[render] max_seconds and max_document_bytes must be at least 1".to_owned());
@@ -316,6 +363,16 @@ mod tests {
         assert!(message("[serve]\npoll = 0\n").contains("mds.toml: [serve] a poll interval of 0 seconds"));
         assert!(message("[serve]\nlisten = []\n").contains("no address to listen on"));
         assert!(message("[serve]\nprefixes = [\"/a b\"]\n").contains("`/a b` is not a path prefix"));
+    }
+
+    #[test]
+    fn what_would_keep_the_inventory_from_being_pulled_is_found_when_the_file_is_read() {
+        let text = message(
+            "[inventory]\nmax_removed = 101\n[inventory.smd]\nurl = \"smd\"\ntimeout = 0\nsync_interval = 0\n\
+             [inventory.tokensmith]\nurl = \"https://u:s3cr3t@tokensmith\"\n",
+        );
+        assert!(text.lines().count() == 5 && text.contains("[inventory.smd]") && !text.contains("s3cr3t"), "{text}");
+        assert!(message("[check.severity]\nduplicate-nid = \"waring\"\n").contains("did you mean `warning`?"));
     }
 
     #[test]

@@ -6,12 +6,19 @@
 mod file;
 mod network;
 mod serve;
+mod service_url;
+mod smd;
 mod sourced;
 
 pub use file::{
-    ClusterSettings, Delivery, Duplicate, FILE_NAME, GroupSettings, InventorySettings, NetworkConfigSettings,
-    NetworkConfigVersion, RenderSettings, SiteSettings, VendorDataSettings, base_url_fault, parse_settings,
+    CheckSettings, ClusterSettings, Delivery, Duplicate, FILE_NAME, GroupSettings, InventorySettings, Level,
+    NetworkConfigSettings, NetworkConfigVersion, RenderSettings, SiteSettings, VendorDataSettings, base_url_fault,
+    parse_settings,
 };
 pub use network::{AddressMethod, Network, Route};
 pub use serve::{ServeFile, ServeFlags, ServeSettings};
+pub use service_url::ServiceUrl;
+pub use smd::{
+    Authentication, IdentityFiles, SmdFile, SmdFlags, SmdSettings, SyncSettings, TokenSmithFile, TokenSmithSettings,
+};
 pub use sourced::{Source, Sourced};

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use mds::inventory::parse_inventory;
-use mds::settings::{ServeFlags, ServeSettings, SiteSettings, parse_settings};
-use mds::types::NodeId;
+use mds::settings::{
+    ServeFlags, ServeSettings, SiteSettings, SmdFile, SmdFlags, SmdSettings, Source, Sourced, TokenSmithFile,
+    parse_settings,
+};
+use mds::types::{NodeId, Secret};
 use serde_json::{Map, Value, json};
 
 use super::kind::{Kind, read_site, schema};
@@ -34,12 +37,15 @@ fn every_key_of_a_parser_is_in_its_schema_and_the_other_way_round() {
         (Kind::Settings, "nothing = 1\n".to_owned(), ""),
         (Kind::Settings, table("cluster"), "/properties/cluster"),
         (Kind::Settings, table("inventory"), "/properties/inventory"),
+        (Kind::Settings, table("inventory.smd"), "/properties/inventory/properties/smd"),
+        (Kind::Settings, table("inventory.tokensmith"), "/properties/inventory/properties/tokensmith"),
         (Kind::Settings, table("networks.HMN"), "/$defs/network"),
         (Kind::Settings, table("[networks.HMN.routes]"), "/$defs/route"),
         (Kind::Settings, table("network_config"), "/properties/network_config"),
         (Kind::Settings, table("groups"), "/properties/groups"),
         (Kind::Settings, table("vendor_data"), "/properties/vendor_data"),
         (Kind::Settings, table("render"), "/properties/render"),
+        (Kind::Settings, table("check"), "/properties/check"),
         (Kind::Settings, table("serve"), "/properties/serve"),
         (Kind::Group, "nothing: 1\n".to_owned(), ""),
         (Kind::Node, "nothing: 1\n".to_owned(), ""),
@@ -55,8 +61,8 @@ fn every_key_of_a_parser_is_in_its_schema_and_the_other_way_round() {
     }
     // No table of the settings is forgotten above.
     let tables = schema(Kind::Settings)["properties"].as_object().unwrap().len();
-    let routes = 1;
-    assert_eq!(cases.iter().filter(|(kind, ..)| *kind == Kind::Settings).count(), 1 + tables + routes);
+    let inner = ["routes of a network", "smd and", "tokensmith of the inventory"].len();
+    assert_eq!(cases.iter().filter(|(kind, ..)| *kind == Kind::Settings).count(), 1 + tables + inner);
 }
 
 /// The defaults that a table of a schema states, with those of the tables in it.
@@ -85,7 +91,21 @@ fn settings_that_state_every_default_are_the_same_as_none() {
         })
     };
     assert_eq!(resolve(std::mem::take(&mut settings.serve)), resolve(SiteSettings::default().serve));
+    let (smd, tokensmith) = (&mut settings.inventory.smd, &mut settings.inventory.tokensmith);
+    assert_eq!(resolved(std::mem::take(smd), std::mem::take(tokensmith)), resolved(<_>::default(), <_>::default()));
     assert_eq!(settings, SiteSettings::default());
+}
+
+/// What the tables of SMD and TokenSmith come to, when the environment says where both are and who asks.
+fn resolved(smd: SmdFile, tokensmith: TokenSmithFile) -> String {
+    let url = Sourced::new("http://smd".to_owned(), Source::Environment("SMD_URL"));
+    let flags = SmdFlags { url: Some(url), ..SmdFlags::default() };
+    let given = TokenSmithFile {
+        url: Some("https://tokensmith".to_owned()),
+        bootstrap_token: Some(Secret::new("token")),
+        ..TokenSmithFile::default()
+    };
+    format!("{:?}", SmdSettings::resolve(flags, given, smd, tokensmith, "mds.toml").unwrap())
 }
 
 #[test]
