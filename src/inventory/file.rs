@@ -1,8 +1,12 @@
 //! The inventory file: `inventory.json`, which is also the lock file that continuous integration builds against.
 
+use std::fmt::Write;
+
+use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::model::{Inventory, Node};
+use super::pull::{Pull, Remark};
 use crate::types::{Place, Problem, Problems, without_value};
 
 /// The version of the inventory file that this build writes, and the newest that it reads.
@@ -11,12 +15,25 @@ pub const FORMAT: u32 = 1;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InventoryFile {
-    /// For editors; not read.
     #[serde(default, rename = "$schema")]
-    _schema: Option<String>,
+    schema: Option<String>,
     #[serde(rename = "format")]
     _format: u32,
+    #[serde(default)]
+    pulled: Option<String>,
     nodes: Vec<Node>,
+    #[serde(default)]
+    remarks: Vec<Remark>,
+}
+
+/// What an inventory file says besides its nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LockHeader {
+    /// Where editors find the schema of the file.
+    pub schema: Option<String>,
+    /// The day on which the inventory was pulled, in UTC. A day and not a moment: what is pulled again on the same day
+    /// and has not changed is the same file.
+    pub pulled: Option<Date>,
 }
 
 /// Only the format, to tell a newer file from a broken one.
@@ -31,6 +48,14 @@ struct Probe {
 /// When it is not JSON of the documented shape (with line and column), is of a newer format, or holds an id, label or
 /// address that is not what it should be. A byte order mark at the beginning is passed over.
 pub fn parse_inventory(name: &str, bytes: &[u8]) -> Result<Inventory, Problems> {
+    parse_lock(name, bytes).map(|(_, pull)| pull.inventory)
+}
+
+/// As [`parse_inventory`], with what the file says besides its nodes.
+///
+/// # Errors
+/// As [`parse_inventory`].
+pub fn parse_lock(name: &str, bytes: &[u8]) -> Result<(LockHeader, Pull), Problems> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Ok(Probe { format }) = serde_json::from_slice(bytes)
         && !(1..=FORMAT).contains(&format)
@@ -39,14 +64,69 @@ pub fn parse_inventory(name: &str, bytes: &[u8]) -> Result<Inventory, Problems> 
         let problem = Problem::at(Place::file(name), message);
         return Err(if format > FORMAT { problem.with_hint("use a newer mds") } else { problem }.into());
     }
-    let file: InventoryFile = serde_json::from_slice(bytes).map_err(|error| problem(name, &error))?;
-    Inventory::new(file.nodes).map_err(|problems| {
-        let at_file = |problem: Problem| Problem { place: Some(Place::file(name)), ..problem };
-        Problems(problems.0.into_iter().map(at_file).collect())
+    let file: InventoryFile = serde_json::from_slice(bytes).map_err(|error| json_problem(name, &error))?;
+    let pulled = file.pulled.map(|text| date(name, &text)).transpose()?;
+    let inventory = Inventory::new(file.nodes).map_err(|problems| at_file(name, problems))?;
+    let header = LockHeader { schema: file.schema, pulled };
+    Ok((header, Pull { inventory, remarks: file.remarks, ..Pull::default() }))
+}
+
+/// Writes an inventory file: readable JSON with one node per line, made for review in a pull request.
+///
+/// # Errors
+/// As [`Inventory::to_lock_file`].
+pub fn lock_text(header: &LockHeader, inventory: &Inventory) -> Result<String, serde_json::Error> {
+    let mut text = "{".to_owned();
+    if let Some(schema) = &header.schema {
+        text.push_str(&format!("\"$schema\":{},", serde_json::to_string(schema)?));
+    }
+    text.push_str(&format!("\"format\":{FORMAT},"));
+    if let Some(pulled) = header.pulled {
+        text.push_str(&format!("\"pulled\":\"{pulled}\","));
+    }
+    write_nodes(&mut text, inventory)?;
+    text.push_str("}\n");
+    Ok(text)
+}
+
+/// Writes an inventory file that holds the remarks of its source too, for a process that goes on with them.
+///
+/// # Errors
+/// As [`Inventory::to_lock_file`].
+pub fn pull_text(pull: &Pull) -> Result<String, serde_json::Error> {
+    let mut text = format!("{{\"format\":{FORMAT},");
+    write_nodes(&mut text, &pull.inventory)?;
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, ",\"remarks\":{}}}", serde_json::to_string(&pull.remarks)?);
+    Ok(text)
+}
+
+/// `"nodes": […]`, one node per line.
+pub(super) fn write_nodes(text: &mut String, inventory: &Inventory) -> Result<(), serde_json::Error> {
+    text.push_str("\"nodes\":[");
+    for (index, node) in inventory.nodes().iter().enumerate() {
+        text.push_str(if index == 0 { "\n  " } else { ",\n  " });
+        text.push_str(&serde_json::to_string(node)?);
+    }
+    text.push_str("\n]");
+    Ok(())
+}
+
+fn date(name: &str, text: &str) -> Result<Date, Problem> {
+    text.parse().map_err(|_| {
+        let message = format!("`pulled` is `{}`, which is no date such as `2026-11-25`", text.escape_debug());
+        Problem::at(Place::file(name), message)
     })
 }
 
-fn problem(name: &str, error: &serde_json::Error) -> Problem {
+/// Says of problems with nodes which file they are from.
+pub(super) fn at_file(name: &str, problems: Problems) -> Problems {
+    let at_file = |problem: Problem| Problem { place: Some(Place::file(name)), ..problem };
+    Problems(problems.0.into_iter().map(at_file).collect())
+}
+
+/// What the JSON parser says, with its place.
+pub(super) fn json_problem(name: &str, error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     // serde_json ends its messages with the place, which is told apart here.
     let message = without_value(text.rfind(" at line ").map_or(text.as_str(), |end| &text[..end]));
@@ -145,6 +225,24 @@ mod tests {
         let named = |interface: &super::super::Interface| format!("{} {}", interface.name, interface.mac);
         let names: Vec<String> = inventory.nodes()[0].interfaces.iter().map(named).collect();
         assert_eq!(names, ["eth1 02:00:00:00:00:01", "eth2 02:00:00:00:00:02", "eth3 02:00:00:00:00:03"]);
+    }
+
+    #[test]
+    fn what_a_file_says_besides_its_nodes_is_read_back() {
+        let inventory = super::super::mock_inventory();
+        let pulled = Some("2026-11-25".parse().unwrap());
+        for header in [LockHeader::default(), LockHeader { schema: Some("a \"b\"".to_owned()), pulled }] {
+            let text = lock_text(&header, &inventory).unwrap();
+            assert_eq!(text.lines().count(), inventory.nodes().len() + 2);
+            assert_eq!(parse_lock("f", text.as_bytes()), Ok((header, Pull::from(inventory.clone()))));
+        }
+        let rule = super::super::RemarkRule::InvalidMac;
+        let remark = Remark { rule, message: "x".to_owned(), nodes: vec![inventory.nodes()[0].id.clone()] };
+        let pull = Pull { remarks: vec![remark], ..Pull::from(inventory) };
+        assert_eq!(parse_lock("f", pull_text(&pull).unwrap().as_bytes()), Ok((LockHeader::default(), pull)));
+        assert!(
+            message("{\"format\":1,\"pulled\":\"yesterday\",\"nodes\":[]}").contains("`yesterday`, which is no date")
+        );
     }
 
     #[test]

@@ -114,13 +114,7 @@ impl Inventory {
     /// # Errors
     /// Never for an inventory made by [`Inventory::new`]: everything in it has a text form.
     pub fn to_lock_file(&self) -> Result<String, serde_json::Error> {
-        let mut text = format!("{{\"format\":{},\"nodes\":[", super::FORMAT);
-        for (index, node) in self.nodes.iter().enumerate() {
-            text.push_str(if index == 0 { "\n  " } else { ",\n  " });
-            text.push_str(&serde_json::to_string(node)?);
-        }
-        text.push_str("\n]}\n");
-        Ok(text)
+        super::file::lock_text(&super::LockHeader::default(), self)
     }
 
     /// The digest of the normal form.
@@ -133,7 +127,7 @@ impl Inventory {
 }
 
 /// Why no host can have the address, if none can.
-fn impossible(ip: IpAddr) -> Option<&'static str> {
+pub(super) fn impossible(ip: IpAddr) -> Option<&'static str> {
     if ip.is_unspecified() {
         Some("unspecified")
     } else if ip.is_multicast() {
@@ -146,10 +140,13 @@ fn impossible(ip: IpAddr) -> Option<&'static str> {
 impl Interface {
     /// Makes addresses canonical, and keeps the first of equal ones, with the first network that is said for it.
     fn normalise(&mut self) {
-        let mut addresses: Vec<InterfaceAddress> = Vec::new();
+        let mut addresses: Vec<InterfaceAddress> = Vec::with_capacity(self.addresses.len());
+        // A source may give an interface any number of addresses, so they are not looked for one by one.
+        let mut positions: BTreeMap<IpAddr, usize> = BTreeMap::new();
         for InterfaceAddress { ip, network } in std::mem::take(&mut self.addresses) {
             let ip = ip.to_canonical();
-            match addresses.iter_mut().find(|known| known.ip == ip) {
+            let position = *positions.entry(ip).or_insert(addresses.len());
+            match addresses.get_mut(position) {
                 None => addresses.push(InterfaceAddress { ip, network }),
                 Some(known) if known.network.is_empty() => known.network = network,
                 Some(_) => {}

@@ -53,6 +53,7 @@ fn every_key_of_a_parser_is_in_its_schema_and_the_other_way_round() {
         (Kind::Inventory, r#"{"format":1,"nodes":[{"id":"n","nothing":1}]}"#.to_owned(), "/$defs/node"),
         (Kind::Inventory, interface(r#""nothing":1"#), "/$defs/interface"),
         (Kind::Inventory, interface(r#""addresses":[{"nothing":1}]"#), "/$defs/interfaceAddress"),
+        (Kind::Inventory, r#"{"format":1,"nodes":[],"remarks":[{"nothing":1}]}"#.to_owned(), "/$defs/remark"),
     ];
     for (kind, text, pointer) in &cases {
         let message = kind.parse(text).unwrap_err();
