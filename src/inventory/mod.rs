@@ -3,9 +3,10 @@
 //! | module | owns |
 //! |---|---|
 //! | `model` | nodes, interfaces and addresses in their normal form |
-//! | `pull` | what a source gave, and what it said that cannot be used |
+//! | `pull`, `remarks` | what a source gave, and what it said that cannot be used |
 //! | `file`, `discover`, `format` | files: mds's own, the `ochami` tool's, and telling them apart |
 //! | `mock`, `synthetic` | made-up nodes |
+//! | [`smd`], [`tokensmith`] | OpenCHAMI's inventory service, and the tokens it is asked with |
 //! | `difference`, `drop_guard` | what moved, and when too much is gone at once |
 //! | `select` | naming a node the way people do |
 //!
@@ -13,19 +14,25 @@
 //! inventories have equal digests however their source ordered them. Only interfaces without a name depend on the order
 //! of a file: their position names them.
 
+mod backoff;
 mod difference;
 mod discover;
 mod drop_guard;
 mod expansion;
 mod file;
 mod format;
+mod http;
 mod mock;
 mod model;
 mod pull;
+mod remarks;
 mod select;
+pub mod smd;
 mod synthetic;
+pub mod tokensmith;
 mod words;
 
+pub use backoff::Backoff;
 pub use difference::{InventoryDifference, NodeChange, NodeDifference, difference};
 pub use discover::parse_discover;
 pub use drop_guard::{Population, dropped_too_much};

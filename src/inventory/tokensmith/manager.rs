@@ -1,0 +1,233 @@
+//! Which request when: keeping a token that is good for a while.
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::super::backoff::Backoff;
+use super::exchange::{Exchange, ExchangeError, Granted, is_usable};
+use super::lifetime::{Clock, Lifetime, Moment};
+use crate::settings::TokenSmithSettings;
+use crate::types::Secret;
+
+/// TokenSmith gives no token, and SMD must not be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("TokenSmith gives none: {0}")]
+pub struct TokenError(String);
+
+/// How TokenSmith is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// For one request as a whole: 10 s, as OpenCHAMI's own client.
+    pub timeout: Duration,
+    /// How often a token is tried to be had before that is given up: 5 times, with 1 to 15 s in between.
+    pub backoff: Backoff,
+    /// After that, how long TokenSmith is left alone before each further attempt: 30 s, doubled up to 5 minutes. Until
+    /// then there is no token.
+    pub slow: Backoff,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            timeout: seconds(10),
+            backoff: Backoff { attempts: 5, first: seconds(1), longest: seconds(15) },
+            slow: Backoff { attempts: 1, first: seconds(30), longest: seconds(300) },
+        }
+    }
+}
+
+/// Tokens of TokenSmith, renewed in time.
+#[derive(Debug)]
+pub struct TokenSmith {
+    settings: TokenSmithSettings,
+    pace: Pace,
+    clock: Clock,
+    /// Held while a token is renewed, so that there is one renewal at a time and everybody gets what it brings.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    access: Option<Held>,
+    refresh: Option<Held>,
+    given_up: Option<GivenUp>,
+    /// Whether the bootstrap token has brought tokens. It works once, and failed exchanges are counted against us.
+    bootstrap_is_spent: bool,
+}
+
+/// A token and how long it is good for.
+#[derive(Clone, Debug)]
+struct Held {
+    token: Secret,
+    lifetime: Lifetime,
+}
+
+/// No token could be had.
+#[derive(Debug)]
+struct GivenUp {
+    error: TokenError,
+    /// How many times in a row.
+    times: u32,
+    /// How long TokenSmith is left alone.
+    rest: Lifetime,
+}
+
+impl Held {
+    fn is_good(&self, now: Moment) -> bool {
+        !self.lifetime.left(now).is_zero()
+    }
+}
+
+impl TokenSmith {
+    /// One that has not asked yet.
+    #[must_use]
+    pub fn new(settings: TokenSmithSettings) -> Self {
+        Self::with(settings, Pace::default(), Clock::default())
+    }
+
+    /// As [`TokenSmith::new`], with another pace and clock.
+    #[must_use]
+    pub fn with(settings: TokenSmithSettings, pace: Pace, clock: Clock) -> Self {
+        Self { settings, pace, clock, state: Mutex::default() }
+    }
+
+    /// A token that is good for now. One that is about to end is renewed first; while that does not work it is used to
+    /// its end, and not a moment longer.
+    ///
+    /// # Errors
+    /// When there is none to be had. SMD must not be asked then, and least of all with another token.
+    pub async fn token(&self) -> Result<Secret, TokenError> {
+        let mut state = self.state.lock().await;
+        let now = self.clock.now();
+        if let Some(held) = state.access.as_ref().filter(|held| held.lifetime.left(now) > self.skew(held)) {
+            return Ok(held.token.clone());
+        }
+        let is_resting = state.given_up.as_ref().is_some_and(|given_up| !given_up.rest.left(now).is_zero());
+        if !is_resting {
+            self.renew(&mut state).await;
+        }
+        let now = self.clock.now();
+        match (&state.access, &state.given_up) {
+            (Some(held), _) if held.is_good(now) => Ok(held.token.clone()),
+            (_, Some(given_up)) => Err(given_up.error.clone()),
+            _ => {
+                Err(TokenError("its token has ended before it could be used; see whether the clocks agree".to_owned()))
+            }
+        }
+    }
+
+    /// Says that a service did not take a token, so that the next one is another.
+    pub async fn reject(&self, token: &Secret) {
+        let mut state = self.state.lock().await;
+        if state.access.as_ref().is_some_and(|held| held.token == *token) {
+            state.access = None;
+        }
+    }
+
+    /// How long before its end a token is renewed; less for one that does not last much longer than that.
+    fn skew(&self, held: &Held) -> Duration {
+        self.settings.refresh_skew.min(held.lifetime.length() / 2)
+    }
+
+    /// Tries to get tokens, several times if that may help. Whatever comes of it stands in the state.
+    async fn renew(&self, state: &mut State) {
+        let before = state.given_up.as_ref().map(|given_up| given_up.times);
+        // Who has given up asks once at a time.
+        let attempts = if before.is_some() { Backoff { attempts: 1, ..self.pace.backoff } } else { self.pace.backoff };
+        let mut attempt = 0;
+        let error = loop {
+            let error = match self.attempt(state).await {
+                Ok(()) => {
+                    if before.is_some() {
+                        tracing::info!("TokenSmith gives tokens again");
+                    }
+                    state.given_up = None;
+                    return;
+                }
+                Err(error) => error,
+            };
+            tracing::debug!(%error, attempt, "TokenSmith gave no token");
+            if !error.is_passing() || attempts.is_last(attempt) {
+                break error;
+            }
+            tokio::time::sleep(attempts.rest(attempt)).await;
+            attempt += 1;
+        };
+        let times = before.map_or(0, |times| times.saturating_add(1));
+        if before.is_none() {
+            tracing::warn!(%error, "TokenSmith gives no token; it is asked again, slowly");
+        }
+        state.given_up = Some(GivenUp {
+            error: TokenError(error.to_string()),
+            times,
+            rest: Lifetime::new(self.clock.now(), self.pace.slow.rest(times)),
+        });
+    }
+
+    /// One attempt: by refreshing, by the certificate, by the bootstrap token.
+    async fn attempt(&self, state: &mut State) -> Result<(), ExchangeError> {
+        let exchange = Exchange { settings: &self.settings, timeout: self.pace.timeout };
+        let asked_at = self.clock.now();
+        let mut error = None;
+        let has_identity = self.settings.identity.as_ref().is_some_and(is_usable);
+        // With an identity, a refresh token is taken out, so that it is not sent again even if whoever waits for the
+        // answer stops waiting. Without one it is all that there is: it stays until TokenSmith says that it is worth
+        // nothing, and our clocks do not decide about it.
+        let refresh =
+            if has_identity { state.refresh.take_if(|held| held.is_good(asked_at)) } else { state.refresh.clone() };
+        if let Some(held) = refresh {
+            match exchange.refresh(&held.token).await {
+                Ok(granted) => return self.keep(state, granted, asked_at),
+                Err(refused) => {
+                    let is_lost = refused.leaves_doubt() && has_identity;
+                    if refused.is_passing() && !is_lost {
+                        state.refresh = Some(held);
+                        return Err(refused);
+                    }
+                    if !has_identity && !refused.is_invalid_grant() {
+                        return Err(refused);
+                    }
+                    state.refresh = None;
+                    tracing::info!(error = %refused, "the tokens can no longer be refreshed; new ones are asked for");
+                }
+            }
+        }
+        if let Some(files) = &self.settings.identity {
+            match exchange.session(files).await {
+                Ok(granted) => return self.keep(state, granted, asked_at),
+                Err(refused) if refused.is_passing() => return Err(refused),
+                Err(refused) => error = Some(refused),
+            }
+        }
+        if let Some(token) = self.settings.bootstrap_token.as_ref().filter(|_| !state.bootstrap_is_spent) {
+            if let Some(error) = &error {
+                tracing::warn!(%error, "no session can be had from TokenSmith; the bootstrap token is used");
+            }
+            match exchange.bootstrap(token).await {
+                Ok(granted) => {
+                    state.bootstrap_is_spent = true;
+                    return self.keep(state, granted, asked_at);
+                }
+                Err(refused) if refused.is_passing() => return Err(refused),
+                // What hinders a session can be mended, other than a bootstrap token.
+                Err(refused) => error = error.or(Some(refused)),
+            }
+        }
+        Err(error.unwrap_or(ExchangeError::Spent))
+    }
+
+    /// Keeps what was granted. Lifetimes count from before the request: its answer may have been long on its way.
+    fn keep(&self, state: &mut State, granted: Granted, asked_at: Moment) -> Result<(), ExchangeError> {
+        let held = |token, length| Held { token, lifetime: Lifetime::new(asked_at, length) };
+        state.access = Some(held(granted.access, granted.access_lifetime));
+        state.refresh = granted.refresh.map(|(token, length)| held(token, length));
+        tracing::debug!(
+            seconds = granted.access_lifetime.as_secs(),
+            target_service = self.settings.target_service,
+            "TokenSmith gave a token"
+        );
+        Ok(())
+    }
+}
