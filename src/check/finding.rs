@@ -15,6 +15,8 @@ pub enum Severity {
     Error,
     /// Probably not what was meant.
     Warning,
+    /// Good to know.
+    Note,
 }
 
 /// Something a check has to say.
@@ -43,6 +45,12 @@ impl Finding {
     pub const fn warning(rule: &'static str, problem: Problem, nodes: Vec<NodeId>) -> Self {
         Self { rule: Cow::Borrowed(rule), severity: Severity::Warning, problem, nodes }
     }
+
+    /// A note.
+    #[must_use]
+    pub const fn note(rule: &'static str, problem: Problem, nodes: Vec<NodeId>) -> Self {
+        Self { rule: Cow::Borrowed(rule), severity: Severity::Note, problem, nodes }
+    }
 }
 
 impl From<RenderProblem> for Finding {
@@ -58,6 +66,8 @@ pub struct Summary {
     pub errors: usize,
     /// Warnings.
     pub warnings: usize,
+    /// Notes.
+    pub notes: usize,
 }
 
 impl Summary {
@@ -65,6 +75,6 @@ impl Summary {
     #[must_use]
     pub fn of(findings: &[Finding]) -> Self {
         let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-        Self { errors: count(Severity::Error), warnings: count(Severity::Warning) }
+        Self { errors: count(Severity::Error), warnings: count(Severity::Warning), notes: count(Severity::Note) }
     }
 }

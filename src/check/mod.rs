@@ -5,13 +5,17 @@
 mod conflicts;
 mod documents;
 mod finding;
+mod inventory;
 mod report;
+mod rules;
 mod unused;
 mod values;
 
 pub use conflicts::conflicts;
 pub use documents::document_inspector;
 pub use finding::{Finding, Severity, Summary};
+pub use inventory::{inventory, old_lock, remarked};
 pub use report::text_report;
+pub use rules::{RULES, Rule, rule, severity_faults, with_severities};
 pub use unused::unused;
 pub use values::values;

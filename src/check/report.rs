@@ -29,9 +29,10 @@ pub fn text_report(findings: &[Finding]) -> String {
         let _ =
             writeln!(text, "… and {} more findings of {rule}; --format json lists them all", count - SHOWN_PER_RULE);
     }
-    let Summary { errors, warnings } = Summary::of(findings);
-    if errors + warnings > 0 {
-        let _ = writeln!(text, "{}, {}", counted(errors, "error"), counted(warnings, "warning"));
+    let Summary { errors, warnings, notes } = Summary::of(findings);
+    if errors + warnings + notes > 0 {
+        let _ = write!(text, "{}, {}", counted(errors, "error"), counted(warnings, "warning"));
+        let _ = if notes > 0 { writeln!(text, ", {}", counted(notes, "note")) } else { writeln!(text) };
     }
     text
 }
@@ -40,6 +41,7 @@ fn write_finding(text: &mut String, finding: &Finding) -> std::fmt::Result {
     let severity = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
+        Severity::Note => "note",
     };
     write!(text, "{severity}[{}]: ", finding.rule)?;
     if let Some(place) = &finding.problem.place {

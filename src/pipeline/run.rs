@@ -98,7 +98,7 @@ fn entry(facts: &NodeFacts, documents: std::collections::BTreeMap<crate::types::
 }
 
 fn provenance(prepared: &Prepared, time: Timestamp) -> Provenance {
-    let Summary { errors, warnings } = Summary::of(&prepared.findings);
+    let Summary { errors, warnings, notes } = Summary::of(&prepared.findings);
     let site = match &prepared.site.origin {
         SiteOrigin::Folder { path } => SiteSource::Folder { folder: path.display().to_string(), commit: None },
         SiteOrigin::Repository { url, revision, commit, subfolder } => SiteSource::Repository {
@@ -113,6 +113,6 @@ fn provenance(prepared: &Prepared, time: Timestamp) -> Provenance {
         inventory: prepared.inventory_digest,
         mds_version: env!("CARGO_PKG_VERSION").to_owned(),
         time,
-        findings: FindingsSummary { errors, warnings, notes: 0 },
+        findings: FindingsSummary { errors, warnings, notes },
     }
 }
