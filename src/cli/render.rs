@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args};
 use mds::check::{Finding, document_inspector};
 use mds::inventory::Selector;
 use mds::pipeline::{NoObserver, prepare};
-use mds::render::{Stopped, render_range};
+use mds::render::{Stopped, render_some};
 use mds::types::{DocumentName, GroupLabel, NodeId};
 use serde_json::{Map, Value, json};
 
@@ -94,7 +94,7 @@ fn from_site(arguments: &RenderArguments, selector: &Selector) -> Result<Documen
     let facts = plan.select(selector).map_err(CliError::failure)?;
     let index = plan.facts().iter().position(|other| other.id() == facts.id()).unwrap_or_default();
     let mut bodies = Vec::new();
-    let rendered = render_range(plan, index..index + 1, &document_inspector(), &mut |node| {
+    let rendered = render_some(plan, vec![index], &document_inspector(), &mut |node| {
         bodies.extend(node.documents.into_iter().map(|(name, _, body)| (name, body.to_vec())));
         Ok::<(), Infallible>(())
     });

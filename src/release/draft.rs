@@ -16,6 +16,11 @@ pub trait ReleaseSink {
     /// When the object cannot be written.
     fn add_hashed(&mut self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError>;
 
+    /// Whether the object is there without having been added, so that it need not be made again.
+    fn holds(&self, _: &Digest) -> bool {
+        false
+    }
+
     /// Takes a node. Its objects may come before or after.
     fn add_node(&mut self, node: NodeEntry);
 

@@ -12,6 +12,7 @@ mod draft;
 mod error;
 mod export;
 mod index;
+mod inputs;
 mod lock;
 mod manifest;
 mod map;
@@ -32,6 +33,7 @@ pub use disk::{Disk, DiskFile, FILE_MODE, FOLDER_MODE, READ_ONLY_MODE, RealDisk}
 pub use draft::{DraftRelease, ReleaseSink};
 pub use error::StoreError;
 pub use export::{ExportReport, export};
+pub use inputs::Inputs;
 pub use lock::{Switched, TreeLock};
 pub use manifest::{FORMAT, Manifest, ManifestError, NodeEntry};
 pub use mapped::{Document, Lookup, MappedNode, MappedRelease, MissingObject};

@@ -8,6 +8,7 @@ use super::catalogue::Catalogue;
 use super::disk::{FILE_MODE, write_durably};
 use super::draft::{ReleaseSink, seal};
 use super::error::{At, StoreError};
+use super::inputs::Inputs;
 use super::lock::TreeLock;
 use super::manifest::{Manifest, NodeEntry};
 use super::pack::PackWriter;
@@ -54,6 +55,14 @@ impl<'lock> ReleaseWriter<'lock> {
     /// # Errors
     /// When a node was added twice or names an object that was not added, or the tree cannot be written.
     pub fn finish(self, provenance: Provenance) -> Result<Published, StoreError> {
+        self.finish_with(provenance, None)
+    }
+
+    /// As [`ReleaseWriter::finish`], and keeps what the nodes were rendered from.
+    ///
+    /// # Errors
+    /// As [`ReleaseWriter::finish`].
+    pub fn finish_with(self, provenance: Provenance, inputs: Option<&Inputs>) -> Result<Published, StoreError> {
         let Self { lock, catalogue, pack, nodes } = self;
         let (manifest, bytes) = seal(nodes, |digest| pack.contains(digest) || catalogue.contains(digest))?;
         let id = Manifest::id_of(&bytes);
@@ -61,7 +70,7 @@ impl<'lock> ReleaseWriter<'lock> {
         lock.sync(&lock.tree().packs_folder())?;
         let time = provenance.time;
         let record = ReleaseRecord::new(id, provenance, manifest.nodes().len(), manifest.document_count());
-        write_release(lock, id, &bytes, &record)?;
+        write_release(lock, id, &bytes, &record, inputs)?;
         let switched = lock.switch(id, SwitchAction::Publish, time)?;
         Ok(Published {
             id,
@@ -78,17 +87,34 @@ impl ReleaseSink for ReleaseWriter<'_> {
         if self.catalogue.contains(&digest) { Ok(()) } else { self.pack.add(digest, bytes) }
     }
 
+    fn holds(&self, digest: &Digest) -> bool {
+        self.catalogue.contains(digest)
+    }
+
     fn add_node(&mut self, node: NodeEntry) {
         self.nodes.push(node);
     }
 }
 
 /// Puts manifest and record into the tree, in one step when the release is new. The name is not durable yet.
-fn write_release(lock: &TreeLock, id: ReleaseId, manifest: &[u8], record: &ReleaseRecord) -> Result<(), StoreError> {
+fn write_release(
+    lock: &TreeLock,
+    id: ReleaseId,
+    manifest: &[u8],
+    record: &ReleaseRecord,
+    inputs: Option<&Inputs>,
+) -> Result<(), StoreError> {
     let tree = lock.tree();
     let record_path = tree.record_path(id);
     let record_bytes = record.to_bytes(&record_path)?;
+    let inputs_path = tree.inputs_path(id);
+    let json = |source| StoreError::Json { path: inputs_path.clone(), source };
+    let inputs = inputs.map(|inputs| inputs.to_bytes(id)).transpose().map_err(json)?;
     if tree.release_folder(id).is_dir() {
+        let is_new = |inputs: &Vec<u8>| fs::read(&inputs_path).map_or(true, |known| known != *inputs);
+        if let Some(inputs) = inputs.filter(is_new) {
+            replace(lock, &inputs_path, &inputs)?;
+        }
         // Whole as a rule; what the disk has lost of it is put back.
         if fs::read(tree.manifest_path(id)).is_ok_and(|bytes| bytes == manifest) {
             let known = fs::read(&record_path).ok().and_then(|bytes| ReleaseRecord::from_bytes(&bytes).ok());
@@ -103,7 +129,8 @@ fn write_release(lock: &TreeLock, id: ReleaseId, manifest: &[u8], record: &Relea
     }
     let folder = Temporary::new(&tree.disk, &tree.releases_folder());
     tree.disk.create_folder(folder.path()).at("create", folder.path())?;
-    for (name, bytes) in [("manifest.ndjson", manifest), ("release.json", &record_bytes)] {
+    let files = [("manifest.ndjson", manifest), ("release.json", &record_bytes)];
+    for (name, bytes) in files.into_iter().chain(inputs.as_deref().map(|bytes| ("inputs", bytes))) {
         let path = folder.path().join(name);
         write_durably(&*tree.disk, &path, FILE_MODE, bytes).at("write", &path)?;
     }

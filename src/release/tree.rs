@@ -13,6 +13,7 @@ use super::catalogue::Catalogue;
 use super::create;
 use super::disk::{Disk, RealDisk, shown};
 use super::error::{At, StoreError};
+use super::inputs::Inputs;
 use super::manifest::Manifest;
 use super::mapped::MappedRelease;
 use super::provenance::{ReleaseRecord, rfc3339};
@@ -114,6 +115,10 @@ impl Tree {
 
     pub(super) fn record_path(&self, id: ReleaseId) -> PathBuf {
         self.release_folder(id).join("release.json")
+    }
+
+    pub(super) fn inputs_path(&self, id: ReleaseId) -> PathBuf {
+        self.release_folder(id).join("inputs")
     }
 
     pub(super) fn pins_folder(&self) -> PathBuf {
@@ -227,6 +232,12 @@ impl Tree {
             return Err(StoreError::AlteredManifest { path });
         }
         Manifest::from_bytes(&bytes).map_err(|source| StoreError::Manifest { path, source })
+    }
+
+    /// What the nodes of a release were rendered from; `None` when that is not known, or not known for sure.
+    #[must_use]
+    pub fn inputs(&self, id: ReleaseId) -> Option<Inputs> {
+        fs::read(self.inputs_path(id)).ok().and_then(|bytes| Inputs::from_bytes(id, &bytes))
     }
 
     /// Opens a release for reading. Needs no lock: when a collection moves objects meanwhile, it is tried again.

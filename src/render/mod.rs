@@ -20,7 +20,7 @@ mod yaml;
 pub use context::NODE_NAMES;
 pub use facts::{GroupOrder, NodeFacts};
 pub use node::{NodeRenderer, RenderedNode};
-pub use parallel::{Inspector, Stopped, render_all, render_range};
+pub use parallel::{Inspector, Stopped, render_all, render_some};
 pub use plan::Plan;
 
 use crate::types::{NodeId, Problem};

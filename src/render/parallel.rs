@@ -4,7 +4,6 @@
 //! interrupted, only abandoned. So nothing here waits for a worker that has gone silent.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -64,16 +63,16 @@ pub fn render_all<E>(
     inspect: &Inspector,
     sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>,
 ) -> Result<(), Stopped<E>> {
-    render_range(plan, 0..plan.facts().len(), inspect, sink)
+    render_some(plan, (0..plan.facts().len()).collect(), inspect, sink)
 }
 
-/// As [`render_all`], for the nodes at these positions of [`Plan::facts`] only.
+/// As [`render_all`], for the nodes at these positions of [`Plan::facts`] only, in this order.
 ///
 /// # Errors
 /// As [`render_all`].
-pub fn render_range<E>(
+pub fn render_some<E>(
     plan: &Arc<Plan>,
-    nodes: Range<usize>,
+    nodes: Vec<usize>,
     inspect: &Inspector,
     sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>,
 ) -> Result<(), Stopped<E>> {
@@ -104,22 +103,18 @@ pub fn render_range<E>(
 }
 
 struct Shared {
-    nodes: Range<usize>,
+    nodes: Vec<usize>,
     next: AtomicUsize,
     abandoned: AtomicBool,
 }
 
 fn work(plan: &Plan, inspect: &Inspector, shared: &Shared, activity: &Activity, sender: &SyncSender<Chunk>) {
     let Ok(renderer) = plan.renderer() else { return };
-    let Range { start, end } = shared.nodes;
     loop {
         let chunk = shared.next.fetch_add(1, Ordering::Relaxed);
-        let nodes = (start + chunk * CHUNK).min(end)..(start + (chunk + 1) * CHUNK).min(end);
-        if nodes.is_empty() {
-            return;
-        }
+        let Some(nodes) = shared.nodes.chunks(CHUNK).nth(chunk) else { return };
         let mut results = Vec::with_capacity(nodes.len());
-        for index in nodes {
+        for &index in nodes {
             if shared.abandoned.load(Ordering::Relaxed) {
                 return;
             }

@@ -66,6 +66,8 @@ pub struct Site {
     pub origin: SiteOrigin,
     /// The digest of everything that was read.
     pub digest: Digest,
+    /// The digest of everything that was read but the inventory.
+    pub recipe: Digest,
 }
 
 impl Site {
@@ -89,6 +91,7 @@ impl Site {
         });
         let files = read_folders(reader, &mut problems)?;
         let digest = digest_of(&settings_bytes, inventory.as_deref(), &files);
+        let recipe = digest_of(&settings_bytes, None, &files);
         let mut collect = Collector { files: &files, problems: &mut problems };
         let groups = collect.groups();
         let nodes = collect.nodes();
@@ -105,6 +108,7 @@ impl Site {
             inventory,
             origin: reader.origin(),
             digest,
+            recipe,
         })
     }
 }
