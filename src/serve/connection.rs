@@ -1,14 +1,15 @@
 //! One connection: HTTP in, [`respond()`], HTTP out.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
@@ -18,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::identity::identify;
-use super::respond::{Request, Response, respond};
+use super::respond::{Effect, Request, Response, respond};
 use super::server::Settings;
 use super::state::Shared;
 
@@ -28,6 +29,10 @@ const MAX_HEAD: usize = 16 * 1024;
 /// Bodies are never read. After one that is known to be at most this long, in bytes, a connection may go on; after any
 /// other it is closed.
 const MAX_IGNORED_BODY: u64 = 4 * 1024;
+
+/// The most of a notification's body that is read, in bytes. It is read only because SMD may take an answer before that
+/// for a failure; a hundred thousand nodes take 1.4 MB.
+const MAX_NOTIFICATION: u64 = 8 * 1024 * 1024;
 
 /// How long a connection that has nothing to do is kept when the server ends: a request may already be on its way, and
 /// is answered rather than cut.
@@ -71,7 +76,7 @@ impl Context {
         self.draining.store(true, Ordering::Release);
     }
 
-    fn answer(&self, peer: SocketAddr, request: &hyper::Request<Incoming>) -> hyper::Response<Full<Bytes>> {
+    fn answer(&self, peer: SocketAddr, request: hyper::Request<Incoming>) -> Answering {
         let headers = request.headers();
         let forwarded_for = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
         let asker = identify(peer.ip(), forwarded_for, &self.settings.trusted_proxies);
@@ -89,9 +94,15 @@ impl Context {
             status = answer.status.as_u16(),
             "request"
         );
-        let last = self.draining.load(Ordering::Acquire)
-            || request.body().size_hint().upper().is_none_or(|length| length > MAX_IGNORED_BODY);
-        into_http(answer, last)
+        let is_draining = self.draining.load(Ordering::Acquire);
+        if answer.effect == Some(Effect::PullInventory) {
+            self.settings.inventory_hint.notify_one();
+            let response = into_http(answer, is_draining);
+            let limit = self.settings.header_timeout;
+            return Answering::AfterBody(Box::pin(read_first(request.into_body(), response, limit)));
+        }
+        let last = is_draining || request.body().size_hint().upper().is_none_or(|length| length > MAX_IGNORED_BODY);
+        Answering::Ready(Some(into_http(answer, last)))
     }
 }
 
@@ -129,19 +140,60 @@ fn insert_text(headers: &mut HeaderMap, name: HeaderName, value: String) {
     }
 }
 
-/// Answers the requests of one peer. Answers are ready at once: nothing is waited for between reading and writing.
+/// Reads a body to its end before it is answered, and closes the connection after one that is too long or too slow.
+async fn read_first(body: Incoming, mut response: Http, limit: Duration) -> Http {
+    let is_read = tokio::time::timeout(limit, read_to_end(body)).await.unwrap_or(false);
+    if !is_read {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Whether the body ended before it was too long.
+async fn read_to_end(mut body: Incoming) -> bool {
+    let mut left = MAX_NOTIFICATION;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => return false,
+        }
+    }
+    true
+}
+
+type Http = hyper::Response<Full<Bytes>>;
+
+/// An answer. Nearly all are ready at once: nothing is waited for between reading and writing.
+enum Answering {
+    Ready(Option<Http>),
+    AfterBody(Pin<Box<dyn Future<Output = Http> + Send>>),
+}
+
+impl Future for Answering {
+    type Output = Result<Http, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Ready(response) => response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
+            Self::AfterBody(response) => response.as_mut().poll(context).map(Ok),
+        }
+    }
+}
+
+/// Answers the requests of one peer.
 struct PeerService {
     context: Arc<Context>,
     peer: SocketAddr,
 }
 
 impl Service<hyper::Request<Incoming>> for PeerService {
-    type Response = hyper::Response<Full<Bytes>>;
+    type Response = Http;
     type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
+    type Future = Answering;
 
-    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
-        ready(Ok(self.context.answer(self.peer, &request)))
+    fn call(&self, request: hyper::Request<Incoming>) -> Answering {
+        self.context.answer(self.peer, request)
     }
 }
 

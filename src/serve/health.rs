@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::state::State;
+use super::state::{Degradation, Gravity, State};
 use crate::types::ReleaseId;
 
 #[derive(Serialize)]
@@ -29,17 +29,20 @@ struct Entry<'a> {
 }
 
 /// Whether nodes can be served, and the report. A server that is degraded still serves, so it is healthy: to take it out
-/// of rotation would turn a broken change into an outage.
+/// of rotation would turn a broken change into an outage. What somebody has to mend makes it call itself unhealthy, but
+/// nodes are served all the same.
 pub(super) fn report(state: &State) -> (bool, Bytes) {
     let release = state.release();
-    let reason = || match state.degraded().values().next() {
-        Some(degradation) => degradation.reason.as_str(),
+    let worst = state.degraded().values().find(|entry| entry.gravity == Gravity::Unhealthy);
+    let is_healthy = release.is_some() && worst.is_none();
+    let reason = || match worst.or_else(|| state.degraded().values().next()) {
+        Some(Degradation { reason, .. }) => reason.as_str(),
         None => "no release has been published yet",
     };
     let report = Report {
         service: "mds",
-        status: if release.is_some() { "healthy" } else { "unhealthy" },
-        reason: if release.is_some() { None } else { Some(reason()) },
+        status: if is_healthy { "healthy" } else { "unhealthy" },
+        reason: if is_healthy { None } else { Some(reason()) },
         release: release.map(|release| release.id()),
         nodes: release.map(|release| release.node_count()),
         documents: release.map(|release| release.document_count()),

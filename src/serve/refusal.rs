@@ -10,14 +10,18 @@ use hyper::StatusCode;
 use super::identity::IdentityError;
 use crate::types::{DocumentName, GroupLabel, NodeId};
 
-/// The methods this server has, as they stand in `Allow`.
+/// The methods of documents, as they stand in `Allow`.
 pub(super) const ALLOWED_METHODS: &str = "GET, HEAD";
+/// The method of notifications.
+pub(super) const NOTIFICATION_METHOD: &str = "POST";
 
 /// Why a request does not get the document it asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Refusal<'a> {
-    /// Not GET or HEAD.
-    Method,
+    /// Not one of the methods that the path has.
+    Method(&'static str),
+    /// Nobody listens to notifications of SMD.
+    NoNotifications,
     /// No such path.
     UnknownPath,
     /// Nothing has been published, or nothing that can be loaded.
@@ -38,10 +42,11 @@ impl Refusal<'_> {
     /// The status. cloud-init before 25.1 treats any status outside 2xx alike; 503 makes later ones wait and ask again.
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRelease(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Identity(_) => StatusCode::BAD_REQUEST,
             Self::UnknownPath
+            | Self::NoNotifications
             | Self::UnknownAddress(_)
             | Self::AmbiguousAddress(_)
             | Self::NotAMember(..)
@@ -59,14 +64,20 @@ impl Refusal<'_> {
 
     /// `Allow`, for the status that must have it.
     pub(super) fn allow(&self) -> Option<&'static str> {
-        matches!(self, Self::Method).then_some(ALLOWED_METHODS)
+        match self {
+            Self::Method(allowed) => Some(allowed),
+            _ => None,
+        }
     }
 }
 
 impl fmt::Display for Refusal<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Method => write!(formatter, "this server answers {ALLOWED_METHODS} only"),
+            Self::Method(allowed) => write!(formatter, "this server answers {allowed} only"),
+            Self::NoNotifications => formatter.write_str(
+                "this server takes no notifications of SMD; start it with --smd-url and --smd-notifications",
+            ),
             Self::UnknownPath => formatter.write_str(
                 "there is no such path here; there are /meta-data, /user-data, /vendor-data, /network-config, \
                  /GROUP.yaml and /health",

@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 use super::conditional;
 use super::health;
 use super::identity::{Identity, IdentityError};
-use super::refusal::{Refusal, retry_after};
+use super::refusal::{ALLOWED_METHODS, NOTIFICATION_METHOD, Refusal, retry_after};
 use super::route::{Prefixes, Route};
 use super::state::State;
 use crate::release::{Lookup, MappedNode};
@@ -46,6 +46,15 @@ pub struct Response<'a> {
     pub body: Bytes,
     /// The node that the asker turned out to be, for logs.
     pub node: Option<&'a NodeId>,
+    /// What is to be done besides answering.
+    pub effect: Option<Effect>,
+}
+
+/// What a request brings about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The inventory is pulled soon. What the request says is not looked at: anybody can send it.
+    PullInventory,
 }
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
@@ -89,15 +98,31 @@ fn answer_get<'a>(
     asker: &Result<Identity, IdentityError>,
     request: &Request<'_>,
 ) -> Response<'a> {
-    if !matches!(*request.method, Method::GET | Method::HEAD) {
-        return refuse(Refusal::Method, None);
+    let route = prefixes.route(request.path);
+    if route == Route::Notification {
+        return answer_notification(state, request.method);
     }
-    match prefixes.route(request.path) {
+    if !matches!(*request.method, Method::GET | Method::HEAD) {
+        return refuse(Refusal::Method(ALLOWED_METHODS), None);
+    }
+    match route {
         Route::Help => Response::whole(StatusCode::OK, PLAIN_TEXT, Bytes::from_static(HELP.as_bytes())),
         Route::Health => answer_health(state),
         Route::Document(name) => answer_document(state, asker, &name, request.if_none_match),
-        Route::Unknown => refuse(Refusal::UnknownPath, None),
+        Route::Notification | Route::Unknown => refuse(Refusal::UnknownPath, None),
     }
+}
+
+/// SMD sends a notification until it is answered with exactly 200.
+fn answer_notification<'a>(state: &State, method: &Method) -> Response<'a> {
+    if !state.takes_notifications() {
+        return refuse(Refusal::NoNotifications, None);
+    }
+    if *method != Method::POST {
+        return refuse(Refusal::Method(NOTIFICATION_METHOD), None);
+    }
+    let response = Response::whole(StatusCode::OK, PLAIN_TEXT, Bytes::from_static(b"the inventory is pulled soon\n"));
+    Response { effect: Some(Effect::PullInventory), ..response }
 }
 
 fn answer_health<'a>(state: &State) -> Response<'a> {
@@ -181,6 +206,7 @@ impl Response<'_> {
             allow: None,
             body,
             node: None,
+            effect: None,
         }
     }
 
@@ -195,6 +221,7 @@ impl Response<'_> {
             allow: None,
             body: Bytes::new(),
             node: None,
+            effect: None,
         }
     }
 }

@@ -13,6 +13,8 @@ pub enum Route {
     Help,
     /// `/health`.
     Health,
+    /// `/smd-notification`: SMD says that something has changed.
+    Notification,
     /// A document of the node that asks.
     Document(DocumentName),
     /// None of the paths this server has.
@@ -84,6 +86,7 @@ fn route_below(path: &str) -> Route {
         // `//` is not `/`.
         "" if segment.is_empty() => Route::Help,
         "health" => Route::Health,
+        "smd-notification" => Route::Notification,
         segment => document(segment).map_or(Route::Unknown, Route::Document),
     }
 }
@@ -122,6 +125,7 @@ mod tests {
                 );
                 assert_eq!(route(&format!("{prefix}/compute.yaml{slash}")), group("compute"));
                 assert_eq!(route(&format!("{prefix}/health{slash}")), Route::Health);
+                assert_eq!(route(&format!("{prefix}/smd-notification{slash}")), Route::Notification);
             }
         }
         for path in ["/", "/?x", "/cloud-init", "/cloud-init/", "/metadata-service?x"] {

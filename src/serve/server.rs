@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::connection::{self, Context, Phase};
@@ -36,6 +36,8 @@ pub struct Settings {
     pub header_timeout: Duration,
     /// How long requests may still run after the server was told to end. Default: 10 s.
     pub drain_timeout: Duration,
+    /// Told when SMD says that something has changed.
+    pub inventory_hint: Arc<Notify>,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             prefixes: Prefixes::default(),
             header_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
+            inventory_hint: Arc::default(),
         }
     }
 }

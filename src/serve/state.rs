@@ -13,6 +13,7 @@ use crate::release::MappedRelease;
 pub struct State {
     release: Option<Arc<MappedRelease>>,
     degraded: BTreeMap<&'static str, Degradation>,
+    takes_notifications: bool,
 }
 
 /// Something that does not work while the last good release is still being served.
@@ -22,6 +23,17 @@ pub struct Degradation {
     pub reason: String,
     /// Since when, without a break.
     pub since: Timestamp,
+    /// How bad it is.
+    pub gravity: Gravity,
+}
+
+/// How bad it is that something does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gravity {
+    /// It will mend itself, or waits for a change of the site.
+    Degraded,
+    /// Somebody has to do something; the server calls itself unhealthy, and serves nevertheless.
+    Unhealthy,
 }
 
 impl State {
@@ -35,6 +47,12 @@ impl State {
     #[must_use]
     pub fn degraded(&self) -> &BTreeMap<&'static str, Degradation> {
         &self.degraded
+    }
+
+    /// Whether somebody listens to notifications of SMD.
+    #[must_use]
+    pub const fn takes_notifications(&self) -> bool {
+        self.takes_notifications
     }
 }
 
@@ -59,7 +77,7 @@ impl Shared {
 
     /// Serves another release from now on. Requests that are being answered finish with the one they began with.
     pub fn publish(&self, release: Arc<MappedRelease>) {
-        self.state.rcu(|state| State { release: Some(Arc::clone(&release)), degraded: state.degraded.clone() });
+        self.state.rcu(|state| State { release: Some(Arc::clone(&release)), ..State::clone(state) });
         tracing::info!(
             release = %release.id().short(),
             nodes = release.node_count(),
@@ -68,17 +86,33 @@ impl Shared {
         );
     }
 
+    /// Takes notifications of SMD from now on.
+    pub fn take_notifications(&self) {
+        self.state.rcu(|state| State { takes_notifications: true, ..State::clone(state) });
+    }
+
     /// Says that a part of the program does not work, and why; logged when the reason is new. The time stays that of
     /// the first reason until [`Shared::mend`].
     pub fn degrade(&self, part: &'static str, reason: &str) {
-        if self.snapshot().degraded.get(part).is_some_and(|known| known.reason == reason) {
+        self.degrade_to(Gravity::Degraded, part, reason);
+    }
+
+    /// As [`Shared::degrade`], with how bad it is.
+    pub fn degrade_to(&self, gravity: Gravity, part: &'static str, reason: &str) {
+        let is_known = |known: &Degradation| known.reason == reason && known.gravity == gravity;
+        if self.snapshot().degraded.get(part).is_some_and(is_known) {
             return;
         }
         let now = Timestamp::now();
         self.state.rcu(|state| {
             let mut state = State::clone(state);
-            let entry = state.degraded.entry(part).or_insert_with(|| Degradation { reason: String::new(), since: now });
+            let entry = state.degraded.entry(part).or_insert_with(|| Degradation {
+                reason: String::new(),
+                since: now,
+                gravity,
+            });
             reason.clone_into(&mut entry.reason);
+            entry.gravity = gravity;
             state
         });
         tracing::warn!(part, reason, "degraded; what is being served stays");

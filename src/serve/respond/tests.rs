@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::release::{Manifest, MappedRelease, NodeEntry};
 use crate::serve::identity::{IdentitySource, TrustedProxies, identify};
-use crate::serve::state::Shared;
+use crate::serve::state::{Gravity, Shared};
 use crate::types::GroupLabel;
 
 const FULL: &str = "10.0.0.1";
@@ -74,6 +74,7 @@ struct Seen {
     allow: Option<&'static str>,
     cache_control: &'static str,
     body: String,
+    effect: Option<Effect>,
 }
 
 fn ask(shared: &Shared, asker: &Result<Identity, IdentityError>, method: &Method, path: &str, tags: &[&str]) -> Seen {
@@ -89,6 +90,7 @@ fn ask(shared: &Shared, asker: &Result<Identity, IdentityError>, method: &Method
         allow: response.allow,
         cache_control: response.cache_control,
         body: String::from_utf8(response.body.to_vec()).unwrap(),
+        effect: response.effect,
     }
 }
 
@@ -274,6 +276,70 @@ fn health_says_what_is_served_and_what_is_wrong() {
     );
     empty.degrade("release", "the manifest is cut");
     assert_eq!(read(&ask(&empty))["reason"], "the manifest is cut");
+}
+
+#[test]
+fn what_somebody_has_to_mend_makes_a_server_unhealthy_that_serves_nevertheless() {
+    let shared = shared();
+    let health = |shared: &Shared| {
+        let seen = ask(shared, &from("10.9.9.9"), &Method::GET, "/health", &[]);
+        (seen.status, seen.retry_after, serde_json::from_str::<serde_json::Value>(&seen.body).unwrap())
+    };
+    shared.degrade("a", "the site does not build");
+    shared.degrade_to(Gravity::Unhealthy, "b", "there is no token");
+    let (status, retry_after, json) = health(&shared);
+    assert_eq!((status, retry_after), (200, None));
+    assert_eq!((&json["status"], &json["reason"]), (&"unhealthy".into(), &"there is no token".into()));
+    assert_eq!((&json["nodes"], json["degraded"].as_array().unwrap().len()), (&3.into(), 2));
+    assert_eq!(ask(&shared, &from(FULL), &Method::GET, "/meta-data", &[]).status, 200);
+    let since = json["degraded"][1]["since"].clone();
+    // The same part may get better or worse; the time stays that of the first trouble.
+    shared.degrade("b", "there is no token");
+    let (_, _, json) = health(&shared);
+    assert_eq!((&json["status"], json.get("reason")), (&"healthy".into(), None));
+    assert_eq!(json["degraded"][1]["since"], since);
+    shared.mend("a");
+    shared.mend("b");
+    assert_eq!(health(&shared).2.get("degraded"), None);
+    let empty = Shared::new();
+    empty.degrade_to(Gravity::Unhealthy, "b", "there is no token");
+    let (status, retry_after, json) = health(&empty);
+    assert!(status == 503 && retry_after.is_some() && json["reason"] == "there is no token", "{json}");
+}
+
+#[test]
+fn a_notification_is_a_hint_when_somebody_listens_and_no_path_otherwise() {
+    let paths = [
+        "/smd-notification",
+        "/smd-notification/",
+        "/smd-notification?a=b",
+        "/cloud-init/smd-notification",
+        "/metadata-service/smd-notification/",
+    ];
+    for shared in [shared(), Shared::new()] {
+        for path in paths {
+            for method in [Method::POST, Method::GET, Method::HEAD, Method::DELETE] {
+                let seen = ask(&shared, &from("10.9.9.9"), &method, path, &[]);
+                assert_eq!((seen.status, seen.effect), (404, None), "{method} {path}");
+            }
+        }
+        shared.take_notifications();
+        for path in paths {
+            // Whoever asks, known or not.
+            for asker in [from(FULL), from("10.9.9.9"), Err(IdentityError::UnreadableEntry)] {
+                let seen = ask(&shared, &asker, &Method::POST, path, &[]);
+                assert_eq!((seen.status, seen.effect), (200, Some(Effect::PullInventory)), "{path}");
+            }
+            for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
+                let seen = ask(&shared, &from(FULL), &method, path, &[]);
+                assert_eq!((seen.status, seen.allow, seen.effect), (405, Some("POST"), None), "{method} {path}");
+            }
+        }
+        for path in ["/", "/health", "/meta-data", "/smd-notifications", "/smd-notification/x"] {
+            let seen = ask(&shared, &from(FULL), &Method::POST, path, &[]);
+            assert_eq!((seen.status, seen.allow, seen.effect), (405, Some("GET, HEAD"), None), "{path}");
+        }
+    }
 }
 
 proptest! {
