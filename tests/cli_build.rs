@@ -85,7 +85,7 @@ fn a_check_needs_no_tree_and_writes_none() {
     assert_snapshot!(sandbox.run(&["build", "--check", "--site", "site", "--mock-smd"]), @"
     exit code 0
     --- stdout
-    checked 3 nodes with 15 documents: no errors, 0 warnings
+    checked 3 nodes with 15 documents: no errors, 0 warnings, 2 notes (see `mds inventory check`)
     --- stderr
     reading the site
     rendering 3 nodes
@@ -94,7 +94,7 @@ fn a_check_needs_no_tree_and_writes_none() {
     assert_snapshot!(sandbox.run(&["build", "--check", "--site", "site", "--mock-smd"]), @"
     exit code 0
     --- stdout
-    checked 3 nodes with 15 documents: no errors, 2 warnings
+    checked 3 nodes with 15 documents: no errors, 2 warnings, 2 notes (see `mds inventory check`)
     --- stderr
     reading the site
     rendering 3 nodes
@@ -260,6 +260,9 @@ fn an_inventory_comes_from_standard_input_too() {
     reading the site
     rendering 1 node
     publishing
+    warning[group-without-member]: groups/compute: no node of the inventory is in this group
+      hint: see whether its label is written as in the inventory
+    0 errors, 1 warning
     ");
     assert_snapshot!(sandbox.stdout(&["render", "10.252.0.9", "network-config", "--tree", "tree"]), @r#"
     version: 2
@@ -306,7 +309,11 @@ fn two_nodes_that_share_something_are_both_named() {
     error[duplicate-nid]: the NID 1 belongs to a and b
       hint: mend the inventory, or allow it with allow_duplicate = ["nid"] in [inventory] of mds.toml
       concerns 2 nodes: a, b
-    4 errors, 0 warnings
+    warning[group-without-member]: groups/compute: no node of the inventory is in this group
+      hint: see whether its label is written as in the inventory
+    warning[group-without-member]: groups/green: no node of the inventory is in this group
+      hint: see whether its label is written as in the inventory
+    4 errors, 2 warnings
     "#);
     let allow = format!(
         "[inventory]\nallow_duplicate = [\"address\", \"mac\", \"hostname\", \"nid\"]\n{}",
@@ -332,7 +339,10 @@ fn a_boot_interface_outside_every_network_is_one_finding() {
     error[boot-interface]: mds.toml: network-config would leave out the boot interface: its address lies in no network of the table
       hint: add its prefix to a [networks.<label>] table, or give the network of its label method = "dhcp"
       concerns 3 nodes: x1000c0s0b0n0, x1000c0s0b0n1, x1000c0s1b0n0
-    1 error, 0 warnings
+    warning[address-outside-networks]: mds.toml: addresses of network `HMN`, such as 10.252.0.26, lie in no network of the table and are left out of network-config
+      hint: add their prefix to a [networks.<label>] table, with method = "none" if that is meant
+      concerns 3 nodes: x1000c0s0b0n0, x1000c0s0b0n1, x1000c0s1b0n0
+    1 error, 1 warning
     "#);
 }
 
@@ -404,7 +414,7 @@ fn a_site_or_an_inventory_that_is_not_there_is_named() {
     --- stderr
     reading the site
     error: inventory.json: the site has no inventory, so there are no nodes to build for
-      hint: add the file, name one with --inventory FILE, or try --mock-smd
+      hint: add the file, name one with --inventory FILE or SMD with --smd-url URL, or try --mock-smd
     ");
     assert_snapshot!(sandbox.run(&["build", "--site", "site", "--inventory", "gone.json", "--tree", "tree"]), @"
     exit code 2

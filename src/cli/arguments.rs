@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
-use mds::pipeline::{InventoryInput, SiteInput};
+use mds::pipeline::{InventoryInput, Observer, Phase, SiteInput};
 use mds::release::Tree;
+use mds::settings::{FILE_NAME, InventorySettings, SiteSettings, SmdSettings, parse_settings};
 use mds::site::Repository;
 use mds::types::ReleaseId;
 
 use super::error::CliError;
+use super::progress::Progress;
+use super::smd_arguments::SmdArguments;
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -104,12 +107,26 @@ pub(crate) struct SiteArguments {
     /// The folder in the repository where the site lies [default: its top]
     #[arg(long, value_name = "PATH", env = "MDS_SUBFOLDER", hide_env_values = true)]
     subfolder: Option<String>,
-    /// An inventory file instead of the site's own; `-` is standard input
+    /// A file of nodes instead of the site's own, as mds or `ochami discover static` writes it; `-` is standard input
     #[arg(long, value_name = "FILE", env = "MDS_INVENTORY", hide_env_values = true)]
     inventory: Option<PathBuf>,
-    /// Take the three built-in nodes as inventory, to try things
+    /// Take the site's own inventory file, whatever says where SMD is: continuous integration needs no SMD
     #[arg(long)]
-    mock_smd: bool,
+    locked: bool,
+    /// Take the three built-in nodes as inventory, or N made-up ones, to try things
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
+    #[allow(clippy::option_option)] // clap's own form of a flag with an optional value
+    mock_smd: Option<Option<usize>>,
+    #[command(flatten)]
+    pub(crate) smd: SmdArguments,
+}
+
+/// Where the inventory is to come from.
+pub(crate) enum InventorySource {
+    /// From what is there already.
+    Ready(InventoryInput),
+    /// From SMD, which has to be asked.
+    Smd(Box<SmdSettings>),
 }
 
 /// Reading what is there.
@@ -118,6 +135,17 @@ pub(crate) struct FetchArguments {
     /// Do not fetch a remote repository: take what was fetched last
     #[arg(long)]
     pub(crate) no_fetch: bool,
+}
+
+impl FetchArguments {
+    /// Fetches a site that lies in a remote repository.
+    pub(crate) fn update(&self, site: &SiteInput, progress: &mut Progress) -> Result<(), CliError> {
+        if site.is_remote() && !self.no_fetch {
+            progress.begin(Phase::Fetching);
+            site.update()?;
+        }
+        Ok(())
+    }
 }
 
 impl SiteArguments {
@@ -145,11 +173,44 @@ impl SiteArguments {
             }
             (self.rev, self.subfolder) = (None, None);
         }
-        if self.inventory.is_some() && self.mock_smd {
-            if is_typed(matches, "inventory") {
-                return Err(CliError::usage("--inventory and --mock-smd are given").with_hint("keep one"));
+        self.prefer_typed_inventory(matches)
+    }
+
+    /// As above, for the sources of the inventory. What is typed wins over what the environment names.
+    fn prefer_typed_inventory(&mut self, matches: &ArgMatches) -> Result<(), CliError> {
+        if is_typed(matches, "smd_url") && !self.smd.is_given() {
+            // A variable of a script that is not set would quietly stand for another inventory.
+            return Err(CliError::usage("--smd-url names nothing").with_hint("give an URL, or leave it out"));
+        }
+        let named = |is_given: bool, id: &str| is_given && is_typed(matches, id);
+        self.smd.set_typed(named(self.smd.is_given(), "smd_url"));
+        let typed: Vec<&str> = [
+            ("--inventory", named(self.inventory.is_some(), "inventory")),
+            ("--locked", self.locked),
+            ("--mock-smd", self.mock_smd.is_some()),
+            ("--smd-url", named(self.smd.is_given(), "smd_url")),
+        ]
+        .into_iter()
+        .filter_map(|(flag, is_typed)| is_typed.then_some(flag))
+        .collect();
+        match typed.as_slice() {
+            [] if self.inventory.is_some() && self.smd.is_given() => {
+                return Err(CliError::usage("MDS_INVENTORY and SMD_URL both say where the inventory is")
+                    .with_hint("keep one, or say --inventory FILE or --smd-url URL"));
             }
-            self.inventory = None;
+            [] => {}
+            [flag] => {
+                if *flag != "--inventory" {
+                    self.inventory = None;
+                }
+                if *flag != "--smd-url" {
+                    self.smd.forget_url();
+                }
+            }
+            several => {
+                let message = format!("{} are given, and there is one inventory", several.join(" and "));
+                return Err(CliError::usage(message).with_hint("keep one"));
+            }
         }
         Ok(())
     }
@@ -186,19 +247,42 @@ impl SiteArguments {
         })
     }
 
-    /// The inventory. Standard input is read here, once.
-    pub(crate) fn inventory(&self) -> Result<InventoryInput, CliError> {
-        match &self.inventory {
-            _ if self.mock_smd => Ok(InventoryInput::Mock),
-            None => Ok(InventoryInput::Site),
-            Some(path) if path == Path::new("-") => {
+    /// Where the inventory comes from, as the command line, the environment and the settings of the site say, which lie
+    /// in the file of this name. Standard input is read here, once.
+    pub(crate) fn inventory_source(
+        &self,
+        settings: &InventorySettings,
+        file_name: &str,
+    ) -> Result<InventorySource, CliError> {
+        let ready = |input| Ok(InventorySource::Ready(input));
+        match (self.mock_smd, &self.inventory) {
+            _ if self.locked => ready(InventoryInput::Site),
+            (Some(None), _) => ready(InventoryInput::Mock),
+            (Some(Some(0)), _) => Err(CliError::usage("--mock-smd=0 makes no node").with_hint("ask for one at least")),
+            (Some(Some(count)), _) => ready(InventoryInput::Synthetic(count)),
+            (None, Some(path)) if path == Path::new("-") => {
                 let mut bytes = Vec::new();
                 std::io::stdin().read_to_end(&mut bytes).map_err(|error| {
                     CliError::failure(format!("the inventory cannot be read from standard input: {error}"))
                 })?;
-                Ok(InventoryInput::Bytes { name: "standard input".to_owned(), bytes })
+                ready(InventoryInput::Bytes { name: "standard input".to_owned(), bytes })
             }
-            Some(path) => Ok(InventoryInput::File(path.clone())),
+            (None, Some(path)) => ready(InventoryInput::File(path.clone())),
+            (None, None) => match self.smd.resolve(settings, file_name)? {
+                Some(smd) => Ok(InventorySource::Smd(Box::new(smd))),
+                None => ready(InventoryInput::Site),
+            },
         }
     }
+}
+
+/// The settings of a site; the defaults when it has none.
+pub(crate) fn read_site_settings(site: &SiteInput) -> Result<SiteSettings, CliError> {
+    let Some(bytes) = site.reader()?.read(FILE_NAME)? else { return Ok(SiteSettings::default()) };
+    Ok(parse_settings(FILE_NAME, &String::from_utf8_lossy(&bytes))?)
+}
+
+/// The settings of a site. Broken ones count as none here: whoever reads the whole site says what is wrong with them.
+pub(crate) fn settings_of(site: &SiteInput) -> SiteSettings {
+    read_site_settings(site).unwrap_or_default()
 }

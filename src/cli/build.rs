@@ -3,18 +3,20 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
 use mds::check::Summary;
-use mds::pipeline::{Observer, Phase, Prepared, draft, prepare, publish};
+use mds::pipeline::{InventoryInput, Prepared, draft, drop_problem, lock_age, prepare, publish};
 use mds::release::{Manifest, ReleaseDifference, Tree, diff};
-use mds::types::ReleaseId;
+use mds::types::{Problem, ReleaseId};
 use serde_json::{Value, json};
 
 use super::arguments::{FetchArguments, SiteArguments, TreeArguments};
 use super::diff::{difference_text, difference_value};
 use super::error::CliError;
-use super::output::{Output, counted};
+use super::output::{Output, counted, eprint};
 use super::progress::Progress;
+use super::pull::{inventory, today};
 
 /// Render every node's documents and publish them as a release
 ///
@@ -26,6 +28,8 @@ Examples:
   mds build --site site --tree /srv/mds/tree
   mds build --repo https://git.example.org/ops/site.git --rev main --tree /srv/mds/tree
   mds build --site site --inventory - < inventory.json
+  mds build --site site --smd-url http://smd:27779 --tree /srv/mds/tree
+  mds build --site site --locked         with the inventory of the site, whatever SMD says
   mds build --site site --dry-run        what would change, writing nothing
   mds build --site site --check          what is wrong, writing nothing and needing no tree")]
 pub(crate) struct BuildArguments {
@@ -39,6 +43,12 @@ pub(crate) struct BuildArguments {
     /// Publish nothing; render everything in memory and report what is wrong
     #[arg(long)]
     check: bool,
+    /// Publish although the inventory takes away more nodes or addresses at once than max_removed allows
+    #[arg(long, env = "MDS_ACCEPT_DROP", hide_env_values = true, value_parser = BoolishValueParser::new())]
+    accept_drop: bool,
+    /// With --check, say when the site's inventory was pulled more days ago than this
+    #[arg(long, value_name = "DAYS", requires = "check")]
+    max_lock_age: Option<u32>,
     #[command(flatten)]
     fetch: FetchArguments,
 }
@@ -47,12 +57,13 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
     super::child_build::end_with_server();
     let mut progress = Progress::new(output.is_json());
     let site = arguments.site.required_site(&arguments.tree.state)?;
-    if site.is_remote() && !arguments.fetch.no_fetch {
-        progress.begin(Phase::Fetching);
-        site.update()?;
-    }
-    let prepared = prepare(&site, &arguments.site.inventory()?, &mut progress)?;
+    arguments.fetch.update(&site, &mut progress)?;
+    let inventory = inventory(&arguments.site, &site, &mut progress)?;
+    let mut prepared = prepare(&site, &inventory, &mut progress)?;
     if arguments.check {
+        let settings = &prepared.site.settings;
+        let old = lock_age(settings, &inventory, &prepared.lock, today(), arguments.max_lock_age);
+        prepared.findings.extend(old);
         let built = draft(&prepared, &mut progress)?;
         drop(progress);
         return print_check(&prepared, &built.manifest, output);
@@ -60,11 +71,20 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
     let report = if arguments.dry_run {
         let built = draft(&prepared, &mut progress)?;
         let current = current_manifest(arguments)?;
+        let refused = refusal(&inventory, &prepared, current.as_ref()).filter(|_| !arguments.accept_drop);
+        if let Some(problem) = refused {
+            eprint(&format!("publishing would be refused: {problem}\n"));
+        }
         Report::new(built.id, &built.manifest, current, false)
     } else {
         let tree = arguments.tree.open_or_create()?;
         let mut lock = tree.lock()?;
         let current = manifest_of(&tree)?;
+        match refusal(&inventory, &prepared, current.as_ref()) {
+            Some(problem) if !arguments.accept_drop => return Err(problem.into()),
+            Some(problem) => tracing::warn!(%problem, "the drop is accepted"),
+            None => {}
+        }
         let published = publish(&prepared, &mut lock, Timestamp::now(), &mut progress)?;
         Report::new(published.id, &published.manifest, current, true)
     };
@@ -73,13 +93,27 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
+/// Why the inventory must not be published, if it takes away too much at once of what is.
+fn refusal(
+    inventory: &InventoryInput,
+    prepared: &Prepared,
+    current: Option<&(ReleaseId, Manifest)>,
+) -> Option<Problem> {
+    let (_, published) = current.filter(|_| inventory.is_unreviewed())?;
+    drop_problem(prepared, published)
+}
+
 fn print_check(prepared: &Prepared, manifest: &Manifest, output: &Output) -> Result<ExitCode, CliError> {
-    let Summary { warnings, .. } = Summary::of(&prepared.findings);
+    let Summary { warnings, notes, .. } = Summary::of(&prepared.findings);
     if !output.is_json() {
-        output.findings(&prepared.findings);
+        output.findings_but_notes(&prepared.findings);
     }
+    let more = match notes {
+        0 => String::new(),
+        notes => format!(", {} (see `mds inventory check`)", counted(notes, "note")),
+    };
     let text = format!(
-        "checked {} with {}: no errors, {}\n",
+        "checked {} with {}: no errors, {}{more}\n",
         counted(manifest.nodes().len(), "node"),
         counted(manifest.document_count(), "document"),
         counted(warnings, "warning"),
@@ -136,7 +170,7 @@ impl Report {
 
     fn print(&self, prepared: &Prepared, output: &Output) -> Result<(), CliError> {
         if !output.is_json() {
-            output.findings(&prepared.findings);
+            output.findings_but_notes(&prepared.findings);
         }
         output.result(&self.text(), || self.value(prepared))
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use mds::check::Finding;
+use mds::inventory::pull_text;
 use mds::pipeline::{InventoryInput, SiteBuilder};
 use mds::types::{Problem, ReleaseId};
 use rustix::process::{Signal, set_parent_process_death_signal};
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 use super::arguments::{SiteArguments, TreeArguments};
 use super::error::CliError;
+use super::smd_arguments::ENVIRONMENT;
 
 /// How likely the kernel is to end the building process first when memory runs out: certainly.
 const OUT_OF_MEMORY_SCORE: &str = "1000";
@@ -28,8 +30,9 @@ const STANDARD_INPUT: &str = "-";
 pub(crate) struct ChildBuild {
     program: PathBuf,
     environment: Vec<(&'static str, PathBuf)>,
-    is_mock: bool,
-    input: Vec<u8>,
+    inventory: InventoryInput,
+    /// Whether the next release may lack much of what there was.
+    accepts_drop: bool,
 }
 
 /// What `mds build --format json` prints.
@@ -46,7 +49,8 @@ impl ChildBuild {
     pub(crate) fn new(
         site: &SiteArguments,
         tree: &TreeArguments,
-        inventory: &InventoryInput,
+        inventory: InventoryInput,
+        accepts_drop: bool,
     ) -> Result<Self, CliError> {
         let program = std::env::current_exe()
             .map_err(|error| CliError::failure(format!("mds cannot find its own program to build with: {error}")))?;
@@ -54,31 +58,48 @@ impl ChildBuild {
         let mut environment = site.environment();
         environment.push(("MDS_TREE", tree.path()));
         environment.push(("MDS_STATE_DIR", tree.state.folder()));
-        let mut input = Vec::new();
-        match inventory {
-            InventoryInput::File(path) => environment.push(("MDS_INVENTORY", path.clone())),
-            InventoryInput::Bytes { bytes, .. } => {
-                environment.push(("MDS_INVENTORY", PathBuf::from(STANDARD_INPUT)));
-                input.clone_from(bytes);
-            }
-            InventoryInput::Site | InventoryInput::Mock => {}
-        }
-        Ok(Self { program, environment, is_mock: matches!(inventory, InventoryInput::Mock), input })
+        Ok(Self { program, environment, inventory, accepts_drop })
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["build", "--no-fetch", "--format", "json"]);
-        if self.is_mock {
-            command.arg("--mock-smd");
-        }
-        for name in ["MDS_SITE", "MDS_REPO", "MDS_REV", "MDS_SUBFOLDER", "MDS_INVENTORY"] {
+        let ours = ["MDS_SITE", "MDS_REPO", "MDS_REV", "MDS_SUBFOLDER", "MDS_INVENTORY", "MDS_ACCEPT_DROP"];
+        // Whoever is handed the inventory has no use for tokens.
+        for name in ours.into_iter().chain(ENVIRONMENT) {
             command.env_remove(name);
+        }
+        match &self.inventory {
+            InventoryInput::Site => drop(command.arg("--locked")),
+            InventoryInput::Mock => drop(command.arg("--mock-smd")),
+            InventoryInput::Synthetic(count) => drop(command.arg(format!("--mock-smd={count}"))),
+            InventoryInput::File(path) => drop(command.env("MDS_INVENTORY", path)),
+            InventoryInput::Bytes { .. } | InventoryInput::Pulled(_) | InventoryInput::Followed(_) => {
+                command.env("MDS_INVENTORY", STANDARD_INPUT);
+            }
+        }
+        if self.accepts_drop {
+            command.env("MDS_ACCEPT_DROP", "true");
         }
         command.env(CHILD_MARK, "1");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command
+    }
+
+    /// What the building process reads.
+    fn input(&self) -> Result<Vec<u8>, CliError> {
+        let unwritable = |error| CliError::failure(format!("the inventory has no text form: {error}"));
+        match &self.inventory {
+            InventoryInput::Bytes { bytes, .. } => Ok(bytes.clone()),
+            InventoryInput::Pulled(pull) => Ok(pull_text(pull).map_err(unwritable)?.into_bytes()),
+            InventoryInput::Followed(latest) => {
+                Ok(latest.get().map(|taken| taken.text.clone().into_bytes()).unwrap_or_default())
+            }
+            InventoryInput::Site | InventoryInput::File(_) | InventoryInput::Mock | InventoryInput::Synthetic(_) => {
+                Ok(Vec::new())
+            }
+        }
     }
 }
 
@@ -95,18 +116,23 @@ impl SiteBuilder for ChildBuild {
 
     fn build(&mut self) -> Result<ReleaseId, CliError> {
         let failed = |error: std::io::Error| CliError::failure(format!("the building process cannot be run: {error}"));
+        let input = self.input()?;
         let mut child = self.command().spawn().map_err(failed)?;
         // Where there is no such file, the kernel chooses as it always does.
         let score = Path::new("/proc").join(child.id().to_string()).join("oom_score_adj");
         let _ = std::fs::write(score, OUT_OF_MEMORY_SCORE);
         if let Some(mut stdin) = child.stdin.take() {
             // A process that ends without reading says why by itself.
-            let _ = stdin.write_all(&self.input);
+            let _ = stdin.write_all(&input);
         }
         let output = child.wait_with_output().map_err(failed)?;
         let printed: Option<Printed> = serde_json::from_slice(&output.stdout).ok();
         match printed {
-            Some(Printed { release: Some(release), .. }) if output.status.success() => Ok(release),
+            Some(Printed { release: Some(release), .. }) if output.status.success() => {
+                // What was accepted once is not accepted for ever.
+                self.accepts_drop = false;
+                Ok(release)
+            }
             Some(Printed { errors, .. }) if !errors.is_empty() => Err(CliError::Failure(errors)),
             Some(Printed { findings, .. }) if !findings.is_empty() => Err(CliError::Findings(findings)),
             _ => Err(CliError::failure(format!("the building process ended without a result ({})", output.status))

@@ -107,7 +107,7 @@ impl CliError {
                 ExitCode::from(EXIT_FAILURE)
             }
             Self::Findings(findings) => {
-                output.findings(&findings);
+                output.findings_but_notes(&findings);
                 ExitCode::from(EXIT_FINDINGS)
             }
         }

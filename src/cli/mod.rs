@@ -9,15 +9,19 @@ mod error;
 mod export;
 mod gc;
 mod init;
+mod inventory;
 mod logging;
 mod output;
 mod pin;
 mod progress;
+mod pull;
 mod releases;
 mod render;
 mod rollback;
 mod serve;
 mod serve_memory;
+mod smd_arguments;
+mod smd_follow;
 mod verify;
 
 use std::ffi::OsString;
@@ -56,6 +60,7 @@ enum Command {
     Build(build::BuildArguments),
     Serve(serve::ServeArguments),
     Render(render::RenderArguments),
+    Inventory(inventory::InventoryArguments),
     Releases(releases::ReleasesArguments),
     Diff(diff::DiffArguments),
     Rollback(rollback::RollbackArguments),
@@ -110,6 +115,9 @@ fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitC
         Command::Build(arguments) => arguments.site.prefer_command_line(matches)?,
         Command::Serve(arguments) => arguments.site.prefer_command_line(matches)?,
         Command::Render(arguments) => arguments.site.prefer_command_line(matches)?,
+        Command::Inventory(arguments) => {
+            arguments.site().prefer_command_line(inventory::matches_of(matches))?;
+        }
         _ => {}
     }
     match cli.command {
@@ -117,6 +125,7 @@ fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitC
         Command::Build(arguments) => build::run(&arguments, output),
         Command::Serve(arguments) => serve::run(&arguments, matches, output),
         Command::Render(arguments) => render::run(&arguments, matches, output),
+        Command::Inventory(arguments) => inventory::run(&arguments, output),
         Command::Releases(arguments) => releases::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
         Command::Rollback(arguments) => rollback::run(&arguments, output),

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 
-use mds::check::{Finding, text_report};
+use mds::check::{Finding, Severity, text_report};
 use mds::types::Problem;
 use serde_json::{Value, json};
 
@@ -52,6 +52,12 @@ impl Output {
                 let _ = self.bytes(format!("{}\n", json!({"findings": findings})).as_bytes());
             }
         }
+    }
+
+    /// As [`Output::findings`], but people are not told what is only good to know.
+    pub(crate) fn findings_but_notes(&self, findings: &[Finding]) {
+        let is_shown = |finding: &&Finding| self.is_json() || finding.severity != Severity::Note;
+        self.findings(&findings.iter().filter(is_shown).cloned().collect::<Vec<_>>());
     }
 
     /// Prints problems.

@@ -37,6 +37,7 @@ impl Progress {
                     .with_message("rendering")
             }
             Phase::Fetching => ProgressBar::new_spinner().with_message("fetching the repository"),
+            Phase::Pulling => ProgressBar::new_spinner().with_message("pulling the inventory"),
             Phase::Reading => ProgressBar::new_spinner().with_message("reading the site"),
             Phase::Publishing => ProgressBar::new_spinner().with_message("publishing"),
         };
@@ -57,6 +58,7 @@ impl Observer for Progress {
         }
         eprint(&match phase {
             Phase::Fetching => "fetching the repository\n".to_owned(),
+            Phase::Pulling => "pulling the inventory\n".to_owned(),
             Phase::Reading => "reading the site\n".to_owned(),
             Phase::Rendering { nodes } => format!("rendering {}\n", counted(nodes, "node")),
             Phase::Publishing => "publishing\n".to_owned(),

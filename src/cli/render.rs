@@ -14,6 +14,8 @@ use serde_json::{Map, Value, json};
 use super::arguments::{FetchArguments, SiteArguments, TreeArguments, is_typed, release_of};
 use super::error::CliError;
 use super::output::Output;
+use super::progress::Progress;
+use super::pull::inventory;
 
 /// Print exactly what a node would get, without a server
 ///
@@ -89,7 +91,8 @@ fn from_site(arguments: &RenderArguments, selector: &Selector) -> Result<Documen
     if !arguments.fetch.no_fetch {
         site.update()?;
     }
-    let prepared = prepare(&site, &arguments.site.inventory()?, &mut NoObserver)?;
+    let inventory = inventory(&arguments.site, &site, &mut Progress::new(true))?;
+    let prepared = prepare(&site, &inventory, &mut NoObserver)?;
     let plan = &prepared.plan;
     let facts = plan.select(selector).map_err(CliError::failure)?;
     let index = plan.facts().iter().position(|other| other.id() == facts.id()).unwrap_or_default();

@@ -4,30 +4,34 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use clap::{ArgMatches, Args};
 use ipnet::IpNet;
-use mds::pipeline::{Observer, Phase, SiteFollower, SiteInput, Step};
+use mds::pipeline::{InventoryInput, LatestInventory, Observer, Phase, SiteFollower, SiteInput, Step};
 use mds::release::Tree;
 use mds::serve::{Pace, Prefixes, Server, Settings, Shared, TreeSource, TrustedProxies, follow};
-use mds::settings::{FILE_NAME, ServeFile, ServeFlags, ServeSettings, Source, Sourced, parse_settings};
+use mds::settings::{FILE_NAME, ServeFlags, ServeSettings, SiteSettings, Source, Sourced, parse_settings};
 use mds::types::{Place, Problem};
 use serde_json::json;
 use tokio::sync::{oneshot, watch};
 
-use super::arguments::{SiteArguments, TreeArguments, is_typed};
+use super::arguments::{InventorySource, SiteArguments, TreeArguments, is_typed, read_site_settings};
 use super::child_build::ChildBuild;
 use super::error::CliError;
 use super::output::Output;
 use super::progress::Progress;
-use super::serve_memory::ServeMemory;
+use super::serve_memory::{Remembered, ServeMemory};
+use super::smd_arguments::SyncArguments;
+use super::smd_follow::Smd;
 
 /// How often a folder or a local repository is looked at.
 const LOCAL_POLL: Duration = Duration::from_millis(400);
 /// How long a remote repository may keep a server that has a release from starting.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the first pull may keep the first build from being tried. A pull that fails ends sooner.
+const FIRST_PULL: Duration = Duration::from_secs(600);
 /// Longest reason in the log, in characters.
 const LONGEST_LOG_LINE: usize = 4000;
 /// How long the first release may take from being published to being served before the summary is printed anyway.
@@ -43,6 +47,7 @@ Examples:
   mds serve --site site                              build and serve a folder, follow its changes
   mds serve --tree /srv/mds/tree                     serve what `mds build --tree` publishes
   mds serve --repo https://git.example.org/site.git --poll 30 --tree /srv/mds/tree
+  mds serve --site site --smd-url http://smd:27779   keep in step with SMD
   mds serve --site site --listen 10.252.0.1:80 --listen [fd00::1]:80
   mds serve --site site --trusted-proxy 10.1.0.5     believe this sender's X-Forwarded-For")]
 pub(crate) struct ServeArguments {
@@ -63,9 +68,16 @@ pub(crate) struct ServeArguments {
     /// Seconds between looks at a remote repository [default: 60]
     #[arg(long, value_name = "SECONDS", env = "MDS_POLL", hide_env_values = true)]
     poll: Option<u64>,
-    /// A settings file whose [serve] table counts, instead of the site's mds.toml
+    /// A settings file whose [serve] table counts, instead of the site's mds.toml; and what [inventory] says of SMD and
+    /// TokenSmith, if it says where SMD is
     #[arg(long, value_name = "FILE", env = "MDS_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    sync: SyncArguments,
+    /// Publish the first release although the inventory takes away more nodes or addresses at once than max_removed
+    /// allows
+    #[arg(long)]
+    accept_drop: bool,
 }
 
 fn parse_network(text: &str) -> Result<IpNet, String> {
@@ -75,28 +87,33 @@ fn parse_network(text: &str) -> Result<IpNet, String> {
 
 pub(crate) fn run(arguments: &ServeArguments, matches: &ArgMatches, output: &Output) -> Result<ExitCode, CliError> {
     let site = arguments.site.site(&arguments.tree.state)?;
-    let inventory = arguments.site.inventory()?;
+    if site.is_none() && arguments.site.smd.is_typed() {
+        return Err(CliError::usage("--smd-url says which nodes there are, and no site says what they get")
+            .with_hint("name a folder with --site DIR or a repository with --repo URL"));
+    }
     if let Some(site) = site.as_ref().filter(|site| site.is_remote()) {
         update_once(site, output);
     }
     let tree = arguments.tree.open_or_create()?;
     let has_release = tree.current().is_ok_and(|current| current.is_some());
-    let settings = resolve_settings(arguments, matches, site.as_ref(), has_release)?;
+    let remembered = read_settings(arguments, site.as_ref(), has_release)?;
+    let settings = resolve_settings(arguments, matches, &remembered)?;
     let server = Server::bind(&settings.listen.value)
         .map_err(|error| CliError::failure(format!("{error} (the address is from {})", settings.listen.source)))?;
     let addresses = server.local_addrs().map_err(|error| CliError::failure(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| CliError::failure(format!("the server cannot start its threads: {error}")))?;
-    let follower = match site {
+    let following = match site {
         None => None,
         Some(site) => {
             let interval = if site.is_remote() { Duration::from_secs(settings.poll.value) } else { LOCAL_POLL };
-            let builder = ChildBuild::new(&arguments.site, &arguments.tree, &inventory)?;
-            Some((SiteFollower::new(site, inventory, builder), interval))
+            let (inventory, smd) = resolve_inventory(arguments, &remembered)?;
+            let builder = ChildBuild::new(&arguments.site, &arguments.tree, inventory.clone(), arguments.accept_drop)?;
+            Some(Following { follower: SiteFollower::new(site, inventory, builder), interval, smd })
         }
     };
-    let result = runtime.block_on(serve(server, &addresses, &settings, tree, follower, output));
+    let result = runtime.block_on(serve(server, &addresses, &settings, tree, following, output));
     // What still builds is left behind: publishing can be cut at any moment.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
@@ -117,32 +134,58 @@ fn update_once(site: &SiteInput, output: &Output) {
     }
 }
 
+/// What the site, or the file that is named instead, says about serving and about SMD.
+fn read_settings(
+    arguments: &ServeArguments,
+    site: Option<&SiteInput>,
+    has_release: bool,
+) -> Result<Remembered, CliError> {
+    let memory = ServeMemory::new(&arguments.tree.state.folder());
+    let of_site = match site.map(read_site_settings) {
+        None => Remembered::new(FILE_NAME.to_owned(), SiteSettings::default()),
+        Some(Ok(settings)) => {
+            let read = Remembered::new(FILE_NAME.to_owned(), settings);
+            memory.remember(&read);
+            read
+        }
+        // A release is there to be served, and where to serve it was known once.
+        Some(Err(error)) if has_release => {
+            tracing::warn!(
+                reason = error.on_one_line(),
+                "the site's settings cannot be read; those of the last start count"
+            );
+            memory.recall()
+        }
+        Some(Err(error)) => return Err(error),
+    };
+    match &arguments.config {
+        None => Ok(of_site),
+        Some(path) => Ok(read_config(path)?.over(of_site)),
+    }
+}
+
+/// Which inventory is built, and SMD if it has to be followed for that.
+fn resolve_inventory(
+    arguments: &ServeArguments,
+    remembered: &Remembered,
+) -> Result<(InventoryInput, Option<Smd>), CliError> {
+    let settings = remembered.inventory();
+    match arguments.site.inventory_source(&settings, &remembered.smd_name)? {
+        InventorySource::Ready(input) => Ok((input, None)),
+        InventorySource::Smd(_) => {
+            let settings = arguments.site.smd.resolve_with(&arguments.sync, &settings, &remembered.smd_name)?;
+            let latest = Arc::new(LatestInventory::default());
+            let smd = settings.map(|settings| Smd { settings, latest: Arc::clone(&latest) });
+            Ok((InventoryInput::Followed(latest), smd))
+        }
+    }
+}
+
 fn resolve_settings(
     arguments: &ServeArguments,
     matches: &ArgMatches,
-    site: Option<&SiteInput>,
-    has_release: bool,
+    remembered: &Remembered,
 ) -> Result<ServeSettings, CliError> {
-    let memory = ServeMemory::new(&arguments.tree.state.folder());
-    let (file, name) = match (&arguments.config, site) {
-        (Some(path), _) => (read_config(path)?, path.display().to_string()),
-        (None, Some(site)) => match read_site_settings(site) {
-            Ok(file) => {
-                memory.remember(&file);
-                (file, FILE_NAME.to_owned())
-            }
-            // A release is there to be served, and where to serve it was known once.
-            Err(error) if has_release => {
-                tracing::warn!(
-                    reason = error.on_one_line(),
-                    "the site's settings cannot be read; those of the last start count"
-                );
-                (memory.recall(), "the last start".to_owned())
-            }
-            Err(error) => return Err(error),
-        },
-        (None, None) => (ServeFile::default(), FILE_NAME.to_owned()),
-    };
     let source = |id: &str, flag: &'static str, variable: &'static str| {
         if is_typed(matches, id) { Source::Flag(flag) } else { Source::Environment(variable) }
     };
@@ -158,21 +201,22 @@ fn resolve_settings(
             .map(|value| Sourced::new(value, source("prefix", "--prefix", "MDS_PREFIXES"))),
         poll: arguments.poll.map(|value| Sourced::new(value, source("poll", "--poll", "MDS_POLL"))),
     };
-    ServeSettings::resolve(flags, file, &name).map_err(CliError::failure)
+    ServeSettings::resolve(flags, remembered.serve.clone(), &remembered.name).map_err(CliError::failure)
 }
 
-fn read_config(path: &Path) -> Result<ServeFile, CliError> {
+fn read_config(path: &Path) -> Result<Remembered, CliError> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Problem::at(Place::file(name.as_str()), format!("cannot be read: {error}")))?;
-    Ok(parse_settings(&name, &text)?.serve)
+    let settings = parse_settings(&name, &text)?;
+    Ok(Remembered::new(name, settings))
 }
 
-/// The `[serve]` table of the site.
-fn read_site_settings(site: &SiteInput) -> Result<ServeFile, CliError> {
-    let Some(bytes) = site.reader()?.read(FILE_NAME)? else { return Ok(ServeFile::default()) };
-    let text = String::from_utf8_lossy(&bytes);
-    Ok(parse_settings(FILE_NAME, &text)?.serve)
+/// A site that is followed, and SMD if its inventory comes from there.
+struct Following {
+    follower: SiteFollower<ChildBuild>,
+    interval: Duration,
+    smd: Option<Smd>,
 }
 
 async fn serve(
@@ -180,7 +224,7 @@ async fn serve(
     addresses: &[SocketAddr],
     settings: &ServeSettings,
     tree: Tree,
-    follower: Option<(SiteFollower<ChildBuild>, Duration)>,
+    following: Option<Following>,
     output: &Output,
 ) -> Result<(), CliError> {
     let shared = Arc::new(Shared::new());
@@ -190,6 +234,7 @@ async fn serve(
         prefixes: prefixes.map_err(|error| CliError::failure(error.to_string()))?,
         ..Settings::default()
     };
+    let hint = Arc::clone(&server_settings.inventory_hint);
     let mut ended = end_signal()?;
     let mut server_end = ended.clone();
     let serving = tokio::spawn(server.run(Arc::clone(&shared), server_settings, async move {
@@ -198,28 +243,35 @@ async fn serve(
     }));
     let has_release = tree.current().is_ok_and(|current| current.is_some());
     tokio::spawn(follow(Arc::new(TreeSource::new(tree)), Arc::clone(&shared), Pace::default()));
-    let (stop, stopped) = channel();
-    let must_serve = follower.is_some() || has_release;
-    if let Some((follower, interval)) = follower {
+    let mut expects_release = has_release;
+    if let Some(Following { follower, interval, smd }) = following {
+        let (wake, woken) = channel();
+        // SMD may be away for as long as it likes; nodes are told to wait meanwhile.
+        let patience = if has_release || smd.is_some() { PATIENCE } else { Duration::MAX };
+        let latest = smd.as_ref().map(|smd| Arc::clone(&smd.latest));
         let (first, first_done) = oneshot::channel();
         let builder =
-            Builder { follower, interval, shared: Arc::clone(&shared), stopped, has_release, last_failure: None };
-        let patience = if has_release { PATIENCE } else { Duration::MAX };
-        std::thread::spawn(move || builder.run(first));
+            Builder { follower, interval, shared: Arc::clone(&shared), woken, latest, has_release, last_failure: None };
+        if let Some(smd) = smd {
+            tokio::spawn(smd.follow(Arc::clone(&shared), hint, wake.clone()));
+        }
+        std::thread::spawn(move || builder.run(wake, first));
         tokio::select! {
             _ = ended.wait_for(|ended| *ended) => return Ok(()),
             // A builder that is gone without a word has nothing to add.
-            result = first_done => if let Ok(Err(error)) = result { return Err(error) },
+            result = first_done => match result {
+                Ok(Err(error)) => return Err(error),
+                Ok(Ok(has_built)) => expects_release |= has_built,
+                Err(_) => {}
+            },
             () = tokio::time::sleep(patience) => {}
         }
     }
-    if must_serve {
+    if expects_release {
         let _ = tokio::time::timeout(FIRST_LOAD, wait_for_release(&shared)).await;
     }
     print_summary(&shared, addresses, output)?;
-    let result = serving.await;
-    drop(stop);
-    match result {
+    match serving.await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(CliError::failure(format!("the server cannot listen: {error}"))),
         Err(error) => Err(CliError::failure(format!("the server ended unexpectedly: {error}"))),
@@ -252,12 +304,15 @@ async fn wait_for_release(shared: &Shared) {
     }
 }
 
-/// Follows the site on a thread of its own.
+/// Follows the site on a thread of its own, which ends with the process: publishing can be cut at any moment.
 struct Builder {
     follower: SiteFollower<ChildBuild>,
     interval: Duration,
     shared: Arc<Shared>,
-    stopped: Receiver<()>,
+    /// Somebody has news.
+    woken: Receiver<()>,
+    /// What is pulled from SMD, if that is followed.
+    latest: Option<Arc<LatestInventory>>,
     has_release: bool,
     last_failure: Option<String>,
 }
@@ -266,19 +321,25 @@ impl Builder {
     /// The part of the program that this speaks for in `/health`.
     const PART: &'static str = "site";
 
-    /// Builds once and says how that went; then follows until it is told to stop. Without any release to serve, a site
-    /// that does not build is a failure to start.
-    fn run(mut self, first: oneshot::Sender<Result<(), CliError>>) {
-        match self.follower.step(Instant::now()) {
+    /// Builds once and says whether there is a release now; then follows. Without any release to serve, a site that does
+    /// not build is a failure to start; an inventory that cannot be pulled is not. `_wake` keeps the channel open.
+    fn run(mut self, _wake: Sender<()>, first: oneshot::Sender<Result<bool, CliError>>) {
+        if let Some(latest) = &self.latest {
+            latest.wait_until_tried(FIRST_PULL);
+        }
+        let has_built = match self.follower.step(Instant::now()) {
             Step::Failed(error) if !self.has_release => {
                 let _ = first.send(Err(error));
                 return;
             }
-            step => self.tell(&step),
-        }
-        // The receiver is gone only when the server is ending.
-        let _ = first.send(Ok(()));
-        while self.stopped.recv_timeout(self.interval) == Err(RecvTimeoutError::Timeout) {
+            step => {
+                self.tell(&step);
+                matches!(step, Step::Published(_))
+            }
+        };
+        // The receiver is gone only when the server is ending, or has waited long enough.
+        let _ = first.send(Ok(has_built));
+        while self.woken.recv_timeout(self.interval) != Err(RecvTimeoutError::Disconnected) {
             let step = self.follower.step(Instant::now());
             self.tell(&step);
         }
@@ -295,7 +356,7 @@ impl Builder {
                 self.last_failure = None;
                 self.shared.mend(Self::PART);
             }
-            Step::Settling => {}
+            Step::Settling | Step::Waiting => {}
             Step::Failed(error) => self.tell_failure(error),
         }
     }

@@ -1,11 +1,48 @@
-//! What a server remembers of its site's settings from start to start: where to listen and whom to believe, so that a
-//! broken `mds.toml` or a remote that is gone does not keep a restarted server from serving the release it has.
+//! What a server remembers of its site's settings from start to start: where to listen, whom to believe and where the
+//! inventory comes from, so that a broken `mds.toml` or a remote that is gone does not keep a restarted server from
+//! serving the release it has.
 
 use std::path::{Path, PathBuf};
 
-use mds::settings::ServeFile;
+use mds::settings::{FILE_NAME, InventorySettings, ServeFile, SiteSettings, SmdFile, TokenSmithFile};
+use serde::{Deserialize, Serialize};
 
-/// Remembers a `[serve]` table in the state folder.
+/// What a settings file says that a server needs before it can read a site.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Remembered {
+    /// How messages call where `serve` is from.
+    #[serde(skip)]
+    pub(crate) name: String,
+    pub(crate) serve: ServeFile,
+    /// How messages call where the rest is from.
+    #[serde(skip)]
+    pub(crate) smd_name: String,
+    smd: SmdFile,
+    tokensmith: TokenSmithFile,
+}
+
+impl Remembered {
+    pub(crate) fn new(name: String, settings: SiteSettings) -> Self {
+        let SiteSettings { serve, inventory, .. } = settings;
+        Self { smd_name: name.clone(), name, serve, smd: inventory.smd, tokensmith: inventory.tokensmith }
+    }
+
+    /// This file's word on serving, and on SMD if it says where that is; else the other's.
+    pub(crate) fn over(self, other: Self) -> Self {
+        if self.smd.url.is_some() {
+            return self;
+        }
+        Self { smd_name: other.smd_name, smd: other.smd, tokensmith: other.tokensmith, ..self }
+    }
+
+    /// The tables of SMD and TokenSmith as a site has them.
+    pub(crate) fn inventory(&self) -> InventorySettings {
+        InventorySettings { smd: self.smd.clone(), tokensmith: self.tokensmith.clone(), ..InventorySettings::default() }
+    }
+}
+
+/// Remembers settings in the state folder. Secrets are left out.
 #[derive(Debug)]
 pub(crate) struct ServeMemory {
     path: PathBuf,
@@ -16,41 +53,65 @@ impl ServeMemory {
         Self { path: state.join("serve.json") }
     }
 
-    /// Remembers the table. Without success the next start has the defaults if it needs them, which is said then.
-    pub(crate) fn remember(&self, file: &ServeFile) {
-        if let Err(error) = self.write(file) {
+    /// Remembers the settings. Without success the next start has the defaults if it needs them, which is said then.
+    pub(crate) fn remember(&self, settings: &Remembered) {
+        if let Err(error) = self.write(settings) {
             tracing::debug!(path = %self.path.display(), %error, "the settings of the server cannot be remembered");
         }
     }
 
-    fn write(&self, file: &ServeFile) -> std::io::Result<()> {
+    fn write(&self, settings: &Remembered) -> std::io::Result<()> {
         let fresh = self.path.with_extension("new");
         std::fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
-        std::fs::write(&fresh, serde_json::to_vec(file)?)?;
+        std::fs::write(&fresh, serde_json::to_vec(settings)?)?;
         std::fs::rename(fresh, &self.path)
     }
 
-    /// The table of the last start that could read it, else the defaults.
-    pub(crate) fn recall(&self) -> ServeFile {
+    /// The settings of the last start that could read them, else the defaults.
+    pub(crate) fn recall(&self) -> Remembered {
         let read = std::fs::read(&self.path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        read.unwrap_or_else(|| {
-            tracing::warn!("no earlier settings of the server are known either; the defaults count");
-            ServeFile::default()
-        })
+        let (settings, name) = match read {
+            Some(settings) => (settings, "the last start"),
+            None => {
+                tracing::warn!("no earlier settings of the server are known either; the defaults count");
+                (Remembered::default(), FILE_NAME)
+            }
+        };
+        Remembered { name: name.to_owned(), smd_name: name.to_owned(), ..settings }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use mds::settings::parse_settings;
+
     use super::*;
 
+    fn settings(text: &str) -> Remembered {
+        Remembered::new("mds.toml".to_owned(), parse_settings("mds.toml", text).unwrap())
+    }
+
     #[test]
-    fn a_table_is_remembered_and_its_absence_is_the_defaults() {
+    fn settings_are_remembered_without_secrets_and_their_absence_is_the_defaults() {
         let folder = tempfile::tempdir().unwrap();
         let memory = ServeMemory::new(&folder.path().join("state"));
-        assert_eq!(memory.recall(), ServeFile::default());
-        let file = ServeFile { listen: Some(vec!["10.0.0.1:80".parse().unwrap()]), ..ServeFile::default() };
-        memory.remember(&file);
-        assert_eq!(memory.recall(), file);
+        assert_eq!(memory.recall().serve, ServeFile::default());
+        let tables =
+            "[serve]\nlisten = [\"10.0.0.1:80\"]\n[inventory.smd]\nurl = \"http://smd\"\n[inventory.tokensmith]\n";
+        memory.remember(&settings(&format!("{tables}bootstrap_token = \"s3cr3t\"\n")));
+        let expected =
+            Remembered { name: "the last start".to_owned(), smd_name: "the last start".to_owned(), ..settings(tables) };
+        assert_eq!(memory.recall(), expected);
+        let written = std::fs::read_to_string(folder.path().join("state/serve.json")).unwrap();
+        assert!(!written.contains("s3cr3t"), "{written}");
+    }
+
+    #[test]
+    fn a_file_that_is_named_wins_and_leaves_smd_to_the_site_when_it_says_nothing_of_it() {
+        let site = || settings("[inventory.smd]\nurl = \"http://site\"\n[serve]\npoll = 5\n");
+        let url = |settings: Remembered| settings.inventory().smd.url.unwrap();
+        assert_eq!(url(settings("[inventory.smd]\nurl = \"http://file\"\n").over(site())), "http://file");
+        let joined = settings("[serve]\npoll = 7\n").over(site());
+        assert_eq!((url(joined.clone()), joined.serve.poll), ("http://site".to_owned(), Some(7)));
     }
 }

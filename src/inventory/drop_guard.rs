@@ -55,7 +55,7 @@ pub fn dropped_too_much(before: &Population, after: &Population, max_removed: u8
         return None;
     }
     let message = format!(
-        "the inventory would take away {}, and {max_removed} % is the most at once (max_removed); what is published stays",
+        "the inventory would take away {}, and {max_removed} % is the most at once (max_removed)",
         lost.join(" and ")
     );
     Some(Problem::new(message).with_hint(

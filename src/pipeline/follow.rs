@@ -31,6 +31,8 @@ pub trait SiteBuilder {
 pub enum Step<E> {
     /// There is nothing to do.
     Unchanged,
+    /// The inventory has not been pulled yet, so there is nothing to build from.
+    Waiting,
     /// The inputs have just changed, perhaps not for the last time: they are built at the next look.
     Settling,
     /// The inputs were built, and the release is current now.
@@ -69,6 +71,9 @@ impl<B: SiteBuilder> SiteFollower<B> {
     /// even when a remote repository cannot be fetched but was fetched before.
     pub fn step(&mut self, now: Instant) -> Step<B::Error> {
         let is_first = self.seen.is_none();
+        if !self.inventory.is_there() {
+            return Step::Waiting;
+        }
         let fetched = self.site.update();
         if let (Err(error), false) = (&fetched, is_first) {
             tracing::debug!(%error, "the repository cannot be fetched");
@@ -87,7 +92,8 @@ impl<B: SiteBuilder> SiteFollower<B> {
 
     fn consider(&mut self, inputs: Fingerprint, is_first: bool, now: Instant) -> Step<B::Error> {
         let is_settled = self.seen.replace(inputs.clone()).as_ref() == Some(&inputs);
-        if self.built.as_ref() == Some(&inputs) {
+        // What was refused meanwhile may have been published by somebody who knew better: then it has to be undone.
+        if self.built.as_ref() == Some(&inputs) && self.failed.is_none() {
             return Step::Unchanged;
         }
         // Files are saved one by one; a commit is there at once.
@@ -159,6 +165,7 @@ mod tests {
                 Step::Failed(_) => Step::Failed(()),
                 Step::Published(release) => Step::Published(release),
                 Step::Unchanged => Step::Unchanged,
+                Step::Waiting => Step::Waiting,
                 Step::Settling => Step::Settling,
             };
             assert_eq!(step, *expected);
@@ -179,5 +186,12 @@ mod tests {
         is(follower.step(later), &Step::Settling);
         is(follower.step(later), &published("mended"));
         assert_eq!(*builds.borrow(), 4);
+        fs::write(&file, "broken").unwrap();
+        is(follower.step(later), &Step::Settling);
+        is(follower.step(later), &Step::Failed(()));
+        fs::write(&file, "mended").unwrap();
+        is(follower.step(later), &Step::Settling);
+        is(follower.step(later), &published("mended"));
+        assert_eq!(*builds.borrow(), 6, "what was built before is built again after a failure");
     }
 }

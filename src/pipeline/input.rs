@@ -1,9 +1,11 @@
 //! What a build reads: where the site is and which inventory it takes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::latest::LatestInventory;
+use crate::inventory::Pull;
 use crate::site::{FolderReader, Repository, RepositoryError, SiteReader};
-use crate::types::Problem;
 
 /// Where the site is.
 #[derive(Clone, Debug)]
@@ -25,11 +27,17 @@ pub enum InventoryInput {
     Bytes {
         /// How messages call it.
         name: String,
-        /// The text of an inventory file.
+        /// The text of a file of nodes.
         bytes: Vec<u8>,
     },
     /// The built-in three nodes.
     Mock,
+    /// This many made-up nodes.
+    Synthetic(usize),
+    /// What was pulled just now.
+    Pulled(Arc<Pull>),
+    /// What was pulled last by somebody who goes on pulling.
+    Followed(Arc<LatestInventory>),
 }
 
 impl SiteInput {
@@ -72,18 +80,22 @@ impl SiteInput {
 }
 
 impl InventoryInput {
-    /// The bytes of an inventory that does not lie in the site, with their name; `None` for the other kinds.
-    pub(super) fn outside(&self) -> Result<Option<(String, Vec<u8>)>, Problem> {
+    /// Whether nobody has looked at it before it is published: what comes from a service or from outside the site may be
+    /// half of what it was, and is held against what is published.
+    #[must_use]
+    pub const fn is_unreviewed(&self) -> bool {
         match self {
-            Self::Site | Self::Mock => Ok(None),
-            Self::Bytes { name, bytes } => Ok(Some((name.clone(), bytes.clone()))),
-            Self::File(path) => {
-                let name = path.display().to_string();
-                match std::fs::read(path) {
-                    Ok(bytes) => Ok(Some((name, bytes))),
-                    Err(error) => Err(Problem::new(format!("the inventory {name} cannot be read: {error}"))),
-                }
-            }
+            Self::File(_) | Self::Bytes { .. } | Self::Pulled(_) | Self::Followed(_) => true,
+            Self::Site | Self::Mock | Self::Synthetic(_) => false,
+        }
+    }
+
+    /// Whether there is something to read: what is followed may not have been pulled yet.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        match self {
+            Self::Followed(latest) => latest.get().is_some(),
+            _ => true,
         }
     }
 }

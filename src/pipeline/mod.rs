@@ -1,18 +1,22 @@
 //! One build from end to end: read the site and the inventory, decide, check, render, and hand the documents to a draft
-//! or to a tree. And following a site: building again when it changes.
+//! or to a tree. And following: pulling the inventory again and again, and building again when it or the site changes.
 //!
 //! This room joins the others and decides nothing itself.
 
 mod follow;
 mod input;
+mod latest;
 mod observe;
 mod prepare;
+mod pull;
 mod run;
 mod watch;
 
 pub use follow::{SiteBuilder, SiteFollower, Step};
 pub use input::{InventoryInput, SiteInput};
+pub use latest::{LatestInventory, Taken};
 pub use observe::{NoObserver, Observer, Phase};
-pub use prepare::{BuildError, Prepared, prepare};
-pub use run::{Built, draft, publish};
+pub use prepare::{BuildError, Inspection, Prepared, inspect, lock_age, prepare, read_inventory, read_outside};
+pub use pull::{PullReport, keep_pulling};
+pub use run::{Built, draft, drop_problem, publish};
 pub use watch::{Fingerprint, fingerprint};

@@ -5,6 +5,8 @@
 pub enum Phase {
     /// A repository is being cloned or fetched.
     Fetching,
+    /// The inventory is being pulled from SMD.
+    Pulling,
     /// Site and inventory are being read and checked.
     Reading,
     /// Documents are being rendered, for this many nodes.

@@ -1,13 +1,17 @@
 //! Everything before rendering: reading, deciding, checking what can be checked without documents.
 
+use std::path::Path;
 use std::sync::Arc;
+
+use jiff::civil::Date;
 
 use super::input::{InventoryInput, SiteInput};
 use super::observe::{Observer, Phase};
-use crate::check::{Finding, Severity, conflicts, unused, values};
-use crate::inventory::{Inventory, mock_inventory, parse_inventory};
+use crate::check::{self, Finding, Severity, conflicts, severity_faults, unused, values, with_severities};
+use crate::inventory::{Inventory, LeftOut, LockHeader, Pull, mock_inventory, parse_any, synthetic_inventory};
 use crate::release::StoreError;
-use crate::render::Plan;
+use crate::render::{GroupOrder, NodeFacts, Plan};
+use crate::settings::SiteSettings;
 use crate::site::{RepositoryError, Site};
 use crate::types::{Digest, Place, Problem, Problems};
 
@@ -18,6 +22,10 @@ pub struct Prepared {
     pub site: Site,
     /// The inventory.
     pub inventory: Inventory,
+    /// What its file says besides the nodes, if it comes from one.
+    pub lock: LockHeader,
+    /// What its source said that is no part of it.
+    pub left_out: LeftOut,
     /// The inventory's digest.
     pub inventory_digest: Digest,
     /// The plan.
@@ -66,8 +74,7 @@ pub fn prepare(
     observer: &mut dyn Observer,
 ) -> Result<Prepared, BuildError> {
     observer.begin(Phase::Reading);
-    let site = Site::read(&*site.reader()?)?;
-    let inventory = read_inventory(&site, inventory)?;
+    let (site, lock, Pull { inventory, remarks, left_out }) = read(site, inventory)?;
     let inventory_digest = inventory
         .digest()
         .map_err(|error| BuildError::from(Problem::new(format!("the inventory has no normal form: {error}"))))?;
@@ -78,28 +85,122 @@ pub fn prepare(
     let mut findings = conflicts(&site.settings, plan.facts());
     findings.extend(values(&site, plan.facts()));
     findings.extend(unused(&site, &inventory, &plan));
-    Ok(Prepared { site, inventory, inventory_digest, plan, findings })
+    findings.extend(check::inventory(&site, &inventory, &remarks));
+    let findings = sorted(with_severities(&site.settings.check, findings));
+    Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, findings })
 }
 
-fn read_inventory(site: &Site, input: &InventoryInput) -> Result<Inventory, BuildError> {
-    if matches!(input, InventoryInput::Mock) {
-        return Ok(mock_inventory());
+/// An inventory, looked at beside its site.
+#[derive(Debug)]
+pub struct Inspection {
+    /// The site.
+    pub site: Site,
+    /// The inventory.
+    pub inventory: Inventory,
+    /// What its file says besides the nodes, if it comes from one.
+    pub lock: LockHeader,
+    /// What its source said that is no part of it.
+    pub left_out: LeftOut,
+    /// Everything that was found, notes included.
+    pub findings: Vec<Finding>,
+}
+
+/// Looks at an inventory and at nothing else: templates may be broken.
+///
+/// # Errors
+/// What cannot be read.
+pub fn inspect(site: &SiteInput, inventory: &InventoryInput) -> Result<Inspection, BuildError> {
+    let (site, lock, Pull { inventory, remarks, left_out }) = read(site, inventory)?;
+    let order = GroupOrder::new(&site.settings.groups.order);
+    let facts: Vec<NodeFacts> = inventory.nodes().iter().map(|node| NodeFacts::new(&site, &order, node)).collect();
+    let mut findings = conflicts(&site.settings, &facts);
+    findings.extend(check::inventory(&site, &inventory, &remarks));
+    let findings = sorted(with_severities(&site.settings.check, findings));
+    Ok(Inspection { site, inventory, lock, left_out, findings })
+}
+
+/// Errors first, and otherwise as they were found.
+pub(super) fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| finding.severity);
+    findings
+}
+
+fn read(site: &SiteInput, inventory: &InventoryInput) -> Result<(Site, LockHeader, Pull), BuildError> {
+    let site = Site::read(&*site.reader()?)?;
+    let unknown = severity_faults(&site.settings.check);
+    if !unknown.is_empty() {
+        return Err(Problems(unknown).into());
+    }
+    let (lock, pull) = read_inventory(&site, inventory)?;
+    Ok((site, lock, pull))
+}
+
+/// Says that the inventory file of a site is old, if it is used and older than that many days.
+#[must_use]
+pub fn lock_age(
+    settings: &SiteSettings,
+    input: &InventoryInput,
+    lock: &LockHeader,
+    today: Date,
+    max_days: Option<u32>,
+) -> Option<Finding> {
+    let max_days = max_days.or(settings.inventory.max_lock_age).filter(|_| matches!(input, InventoryInput::Site))?;
+    let finding = check::old_lock(&settings.inventory.file, lock.pulled, today, max_days)?;
+    with_severities(&settings.check, vec![finding]).pop()
+}
+
+/// Reads an inventory that is in no service.
+///
+/// # Errors
+/// When there is none, or it cannot be read, or has no node.
+pub fn read_inventory(site: &Site, input: &InventoryInput) -> Result<(LockHeader, Pull), BuildError> {
+    if !matches!(input, InventoryInput::Site) {
+        return read_outside(input);
     }
     let file = &site.settings.inventory.file;
-    let (name, bytes) = match (input.outside()?, &site.inventory) {
-        (Some((name, bytes)), _) => (name, bytes),
-        (None, Some(bytes)) => (file.clone(), bytes.clone()),
-        (None, None) => {
-            let message = "the site has no inventory, so there are no nodes to build for";
-            let problem = Problem::at(Place::file(file.as_str()), message);
-            return Err(problem.with_hint("add the file, name one with --inventory FILE, or try --mock-smd").into());
-        }
-    };
-    let inventory = parse_inventory(&name, &bytes)?;
-    if inventory.nodes().is_empty() {
+    match &site.inventory {
+        Some(bytes) => parsed(file, bytes),
+        None => Err(no_inventory(file).into()),
+    }
+}
+
+fn no_inventory(file: &str) -> Problem {
+    let message = "the site has no inventory, so there are no nodes to build for";
+    let hint = "add the file, name one with --inventory FILE or SMD with --smd-url URL, or try --mock-smd";
+    Problem::at(Place::file(file), message).with_hint(hint)
+}
+
+/// As [`read_inventory`], where there is no site.
+///
+/// # Errors
+/// As [`read_inventory`]; the inventory of a site is none.
+pub fn read_outside(input: &InventoryInput) -> Result<(LockHeader, Pull), BuildError> {
+    let made_up = |inventory: Inventory| Ok((LockHeader::default(), inventory.into()));
+    match input {
+        InventoryInput::Mock => made_up(mock_inventory()),
+        InventoryInput::Synthetic(count) => made_up(synthetic_inventory(*count)?),
+        InventoryInput::Pulled(pull) => Ok((LockHeader::default(), Pull::clone(pull))),
+        InventoryInput::Followed(latest) => match latest.get() {
+            Some(taken) => Ok((LockHeader::default(), taken.pull.clone())),
+            None => Err(Problem::new("the inventory has not been pulled yet").into()),
+        },
+        InventoryInput::File(path) => parsed(&path.display().to_string(), &read_file(path)?),
+        InventoryInput::Bytes { name, bytes } => parsed(name, bytes),
+        InventoryInput::Site => Err(Problem::new("no site is named whose inventory could be read").into()),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
+    std::fs::read(path)
+        .map_err(|error| Problem::new(format!("the inventory {} cannot be read: {error}", path.display())))
+}
+
+fn parsed(name: &str, bytes: &[u8]) -> Result<(LockHeader, Pull), BuildError> {
+    let (header, pull) = parse_any(name, bytes)?;
+    if pull.inventory.nodes().is_empty() {
         // Publishing it would make every node of the cluster an unknown one.
         let problem = Problem::at(Place::file(name), "the inventory lists no node");
         return Err(problem.with_hint("see why its source is empty; nothing is published").into());
     }
-    Ok(inventory)
+    Ok((header, pull))
 }

@@ -3,15 +3,16 @@
 use jiff::Timestamp;
 
 use super::observe::{Observer, Phase};
-use super::prepare::{BuildError, Prepared};
+use super::prepare::{BuildError, Prepared, sorted};
 use crate::check::{Finding, Severity, Summary, document_inspector};
+use crate::inventory::{Population, dropped_too_much};
 use crate::release::{
     DraftRelease, FindingsSummary, Manifest, NodeEntry, Provenance, Published, ReleaseSink, SiteSource, StoreError,
     TreeLock,
 };
 use crate::render::{NodeFacts, RenderedNode, Stopped, render_all};
 use crate::site::{RepositoryUrl, SiteOrigin};
-use crate::types::{Digest, ReleaseId};
+use crate::types::{Digest, Problem, ReleaseId};
 
 /// A release that was built without being stored.
 #[derive(Debug)]
@@ -20,6 +21,16 @@ pub struct Built {
     pub id: ReleaseId,
     /// Its manifest.
     pub manifest: Manifest,
+}
+
+/// Says what is gone, when an inventory takes away more of what is published than the site allows at once.
+#[must_use]
+pub fn drop_problem(prepared: &Prepared, published: &Manifest) -> Option<Problem> {
+    let before =
+        Population::new(published.nodes().iter().map(|node| (&node.id, node.addresses.len(), node.groups.len())));
+    let problem =
+        dropped_too_much(&before, &(&prepared.inventory).into(), prepared.site.settings.inventory.max_removed)?;
+    Some(Problem { message: format!("{}; what is published stays", problem.message), ..problem })
 }
 
 /// Builds without writing anything.
@@ -65,7 +76,7 @@ fn render_into(prepared: &Prepared, sink: &mut dyn ReleaseSink, observer: &mut d
     let has_errors = !broken.is_empty() || prepared.findings.iter().any(|finding| finding.severity == Severity::Error);
     if has_errors {
         let rendered = broken.into_iter().map(Finding::from);
-        return Err(BuildError::Findings(prepared.findings.iter().cloned().chain(rendered).collect()));
+        return Err(BuildError::Findings(sorted(prepared.findings.iter().cloned().chain(rendered).collect())));
     }
     Ok(())
 }

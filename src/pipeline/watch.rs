@@ -25,8 +25,14 @@ pub fn fingerprint(site: &SiteInput, inventory: &InventoryInput) -> Result<Finge
         SiteInput::Folder(path) => add_folder(&mut hasher, path),
         SiteInput::Repository(repository) => drop(hasher.update(repository.reader()?.commit().as_bytes())),
     }
-    if let InventoryInput::File(path) = inventory {
-        add_file(&mut hasher, path);
+    match inventory {
+        InventoryInput::File(path) => add_file(&mut hasher, path),
+        InventoryInput::Followed(latest) => {
+            if let Some(taken) = latest.get() {
+                hasher.update(taken.digest.as_bytes());
+            }
+        }
+        _ => {}
     }
     Ok(Fingerprint(Digest::from_bytes(*hasher.finalize().as_bytes())))
 }

@@ -9,6 +9,8 @@ pub enum Source {
     Flag(&'static str),
     /// The environment, with the variable's name.
     Environment(&'static str),
+    /// The command line or the environment, with the names of the flag and of the variable that stands for it.
+    FlagOrEnvironment(&'static str, &'static str),
     /// A settings file, with its name.
     File(String),
     /// Nobody said anything.
@@ -20,6 +22,9 @@ impl fmt::Display for Source {
         match self {
             Self::Flag(name) => write!(formatter, "the flag {name}"),
             Self::Environment(name) => write!(formatter, "the environment variable {name}"),
+            Self::FlagOrEnvironment(flag, variable) => {
+                write!(formatter, "the flag {flag} or the environment variable {variable}")
+            }
             Self::File(name) => write!(formatter, "{name}"),
             Self::Default => formatter.write_str("the default"),
         }

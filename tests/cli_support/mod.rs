@@ -67,7 +67,9 @@ impl Sandbox {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mds"));
         command.current_dir(self.folder.path()).args(arguments).stdin(Stdio::null());
-        let ours = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("MDS_"));
+        let ours = std::env::vars()
+            .map(|(name, _)| name)
+            .filter(|name| ["MDS_", "SMD_", "TOKENSMITH_"].iter().any(|prefix| name.starts_with(prefix)));
         for name in ours {
             command.env_remove(name);
         }
@@ -201,6 +203,11 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
         start.elapsed()
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The log so far.

@@ -1,0 +1,65 @@
+//! `mds inventory check`: everything that is odd about the inventory.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use mds::check::{Severity, Summary};
+use mds::pipeline::{Observer, Phase, inspect, lock_age};
+use serde_json::json;
+
+use super::super::arguments::{FetchArguments, SiteArguments, StateArguments};
+use super::super::error::{CliError, EXIT_FINDINGS};
+use super::super::output::{Output, counted};
+use super::super::progress::Progress;
+use super::super::pull::{inventory, left_out_text, today};
+
+/// Say everything that is odd about the inventory
+///
+/// Nodes that share what should be theirs, that cannot be served or found, groups that do not meet those of the site,
+/// and what SMD lists that cannot be used. How much each matters can be set in [check.severity] of mds.toml.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  mds inventory check --site site
+  mds inventory check --site site --smd-url http://smd:27779
+  mds inventory check --site site --max-lock-age 7")]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub(super) site: SiteArguments,
+    /// Say when the site's inventory was pulled more days ago than this
+    #[arg(long, value_name = "DAYS")]
+    max_lock_age: Option<u32>,
+    #[command(flatten)]
+    fetch: FetchArguments,
+    #[command(flatten)]
+    state: StateArguments,
+}
+
+pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCode, CliError> {
+    let mut progress = Progress::new(output.is_json());
+    let site = arguments.site.required_site(&arguments.state)?;
+    arguments.fetch.update(&site, &mut progress)?;
+    let input = inventory(&arguments.site, &site, &mut progress)?;
+    progress.begin(Phase::Reading);
+    let mut inspection = inspect(&site, &input)?;
+    let settings = &inspection.site.settings;
+    inspection.findings.extend(lock_age(settings, &input, &inspection.lock, today(), arguments.max_lock_age));
+    drop(progress);
+    let nodes = inspection.inventory.nodes().len();
+    if !output.is_json() {
+        output.findings(&inspection.findings);
+    }
+    let Summary { errors, warnings, notes } = Summary::of(&inspection.findings);
+    let text = format!(
+        "checked the inventory of {}: {}, {}, {}\n{}",
+        counted(nodes, "node"),
+        counted(errors, "error"),
+        counted(warnings, "warning"),
+        counted(notes, "note"),
+        left_out_text(&inspection.left_out).map(|text| format!("left out: {text}\n")).unwrap_or_default(),
+    );
+    output
+        .result(&text, || json!({"nodes": nodes, "left_out": inspection.left_out, "findings": inspection.findings}))?;
+    let has_errors = inspection.findings.iter().any(|finding| finding.severity == Severity::Error);
+    Ok(if has_errors { ExitCode::from(EXIT_FINDINGS) } else { ExitCode::SUCCESS })
+}
