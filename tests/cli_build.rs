@@ -33,7 +33,7 @@ fn a_first_build_a_second_one_and_a_change() {
     nothing changed since the current release
     --- stderr
     reading the site
-    rendering 3 nodes
+    no node has changed
     publishing
     ");
     sandbox.write("site/groups/compute/cloud-config.yaml", &COMPUTE.replace("role", "hostname"));

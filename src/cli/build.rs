@@ -6,9 +6,9 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
 use mds::check::Summary;
-use mds::pipeline::{InventoryInput, Prepared, draft, drop_problem, lock_age, prepare, publish};
+use mds::pipeline::{Earlier, InventoryInput, Prepared, draft, drop_problem, lock_age, prepare, publish_changes};
 use mds::release::{Manifest, ReleaseDifference, Tree, diff};
-use mds::types::{Problem, ReleaseId};
+use mds::types::{Digest, Problem, ReleaseId};
 use serde_json::{Value, json};
 
 use super::arguments::{FetchArguments, SiteArguments, TreeArguments};
@@ -49,6 +49,9 @@ pub(crate) struct BuildArguments {
     /// With --check, say when the site's inventory was pulled more days ago than this
     #[arg(long, value_name = "DAYS", requires = "check")]
     max_lock_age: Option<u32>,
+    /// Render every node anew, also those that have not changed since the current release
+    #[arg(long)]
+    anew: bool,
     #[command(flatten)]
     fetch: FetchArguments,
 }
@@ -85,12 +88,21 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
             Some(problem) => tracing::warn!(%problem, "the drop is accepted"),
             None => {}
         }
-        let published = publish(&prepared, &mut lock, Timestamp::now(), &mut progress)?;
-        Report::new(published.id, &published.manifest, current, true)
+        let inputs = current.as_ref().filter(|_| !arguments.anew).and_then(|(id, _)| tree.inputs(*id));
+        let release = current.as_ref().zip(inputs.as_ref()).map(|((_, manifest), inputs)| (manifest, inputs));
+        let earlier = Earlier { program: program_digest(), release };
+        let (published, rendered) = publish_changes(&prepared, &earlier, &mut lock, Timestamp::now(), &mut progress)?;
+        Report { rendered, ..Report::new(published.id, &published.manifest, current, true) }
     };
     drop(progress);
     report.print(&prepared, output)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The digest of this very program: another build of it may render something else from the same site.
+fn program_digest() -> Option<Digest> {
+    let program = std::env::current_exe().and_then(std::fs::read).ok()?;
+    Some(Digest::of(&program))
 }
 
 /// Why the inventory must not be published, if it takes away too much at once of what is.
@@ -149,6 +161,8 @@ fn manifest_of(tree: &Tree) -> Result<Option<(ReleaseId, Manifest)>, CliError> {
 struct Report {
     id: ReleaseId,
     nodes: usize,
+    /// How many of the nodes were rendered, and not taken over from the release before.
+    rendered: usize,
     documents: usize,
     previous: Option<ReleaseId>,
     difference: ReleaseDifference,
@@ -161,6 +175,7 @@ impl Report {
         Self {
             id,
             nodes: manifest.nodes().len(),
+            rendered: manifest.nodes().len(),
             documents: manifest.document_count(),
             previous,
             difference: diff(&current, manifest),
@@ -194,6 +209,7 @@ impl Report {
             "published": self.is_published,
             "previous": self.previous,
             "nodes": self.nodes,
+            "rendered": self.rendered,
             "documents": self.documents,
             "changes": difference_value(&self.difference),
             "findings": &prepared.findings,

@@ -60,6 +60,7 @@ impl Observer for Progress {
             Phase::Fetching => "fetching the repository\n".to_owned(),
             Phase::Pulling => "pulling the inventory\n".to_owned(),
             Phase::Reading => "reading the site\n".to_owned(),
+            Phase::Rendering { nodes: 0 } => "no node has changed\n".to_owned(),
             Phase::Rendering { nodes } => format!("rendering {}\n", counted(nodes, "node")),
             Phase::Publishing => "publishing\n".to_owned(),
         });

@@ -3,6 +3,7 @@
 //!
 //! This room joins the others and decides nothing itself.
 
+mod changes;
 mod follow;
 mod input;
 mod latest;
@@ -12,11 +13,12 @@ mod pull;
 mod run;
 mod watch;
 
+pub use changes::Earlier;
 pub use follow::{SiteBuilder, SiteFollower, Step};
 pub use input::{InventoryInput, SiteInput};
 pub use latest::{LatestInventory, Taken};
 pub use observe::{NoObserver, Observer, Phase};
 pub use prepare::{BuildError, Inspection, Prepared, inspect, lock_age, prepare, read_inventory, read_outside};
 pub use pull::{PullReport, keep_pulling};
-pub use run::{Built, draft, drop_problem, publish};
+pub use run::{Built, draft, drop_problem, publish, publish_changes};
 pub use watch::{Fingerprint, fingerprint};

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::changes::Earlier;
 use super::observe::{Observer, Phase};
 use super::prepare::{BuildError, Prepared, sorted};
 use crate::check::{Finding, Severity, Summary, document_inspector};
@@ -10,7 +11,7 @@ use crate::release::{
     DraftRelease, FindingsSummary, Manifest, NodeEntry, Provenance, Published, ReleaseSink, SiteSource, StoreError,
     TreeLock,
 };
-use crate::render::{NodeFacts, RenderedNode, Stopped, render_all};
+use crate::render::{NodeFacts, RenderedNode, Stopped, render_some};
 use crate::site::{RepositoryUrl, SiteOrigin};
 use crate::types::{Digest, Problem, ReleaseId};
 
@@ -60,10 +61,39 @@ pub fn publish(
     Ok(writer.finish(provenance(prepared, time))?)
 }
 
+/// As [`publish`], and renders only the nodes that have changed since an earlier release. Returns how many those were.
+///
+/// # Errors
+/// As [`publish`].
+pub fn publish_changes(
+    prepared: &Prepared,
+    earlier: &Earlier<'_>,
+    lock: &mut TreeLock,
+    time: Timestamp,
+    observer: &mut dyn Observer,
+) -> Result<(Published, usize), BuildError> {
+    let mut writer = lock.begin()?;
+    let inputs = earlier.inputs_now(prepared)?;
+    let changed = earlier.reuse(prepared, &inputs, &mut writer);
+    let rendered = changed.len();
+    render_nodes(prepared, changed, &mut writer, observer)?;
+    observer.begin(Phase::Publishing);
+    Ok((writer.finish_with(provenance(prepared, time), Some(&inputs))?, rendered))
+}
+
 fn render_into(prepared: &Prepared, sink: &mut dyn ReleaseSink, observer: &mut dyn Observer) -> Result<(), BuildError> {
+    render_nodes(prepared, (0..prepared.plan.facts().len()).collect(), sink, observer)
+}
+
+fn render_nodes(
+    prepared: &Prepared,
+    nodes: Vec<usize>,
+    sink: &mut dyn ReleaseSink,
+    observer: &mut dyn Observer,
+) -> Result<(), BuildError> {
     let plan = &prepared.plan;
-    observer.begin(Phase::Rendering { nodes: plan.facts().len() });
-    let rendered = render_all(plan, &document_inspector(), &mut |node| {
+    observer.begin(Phase::Rendering { nodes: nodes.len() });
+    let rendered = render_some(plan, nodes, &document_inspector(), &mut |node| {
         observer.node_done();
         take(sink, &plan.facts()[node.index], node)
     });
@@ -89,7 +119,10 @@ fn take(sink: &mut dyn ReleaseSink, facts: &NodeFacts, node: RenderedNode) -> Re
     Ok(())
 }
 
-fn entry(facts: &NodeFacts, documents: std::collections::BTreeMap<crate::types::DocumentName, Digest>) -> NodeEntry {
+pub(super) fn entry(
+    facts: &NodeFacts,
+    documents: std::collections::BTreeMap<crate::types::DocumentName, Digest>,
+) -> NodeEntry {
     let mut addresses: Vec<_> = facts.node.addresses().collect();
     addresses.sort();
     addresses.dedup();
