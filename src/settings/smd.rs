@@ -133,8 +133,12 @@ pub struct IdentityFiles {
 }
 
 const DEFAULT_TIMEOUT_SECONDS: u64 = 10;
+/// An hour: whoever says nothing for longer will not say anything.
+const MAX_TIMEOUT_SECONDS: u64 = 3600;
 /// As the original service.
 const DEFAULT_SYNC_SECONDS: u64 = 60;
+/// Thirty days.
+const MAX_SYNC_SECONDS: u64 = 30 * 24 * 3600;
 /// As the original service.
 const DEFAULT_SKEW_SECONDS: u64 = 300;
 const DEFAULT_TARGET: &str = "smd";
@@ -159,11 +163,16 @@ impl SmdSettings {
         let parsed = ServiceUrl::smd(&url.value).map_err(|error| format!("{error} (from {})", url.source))?;
         let interval = Sourced::choose(flags.sync_interval, smd.sync_interval, file_name, || DEFAULT_SYNC_SECONDS);
         let timeout = smd.timeout.unwrap_or(DEFAULT_TIMEOUT_SECONDS);
-        if interval.value == 0 {
-            return Err(format!("0 seconds between pulls (from {}) would never rest; use at least 1", interval.source));
+        if !(1..=MAX_SYNC_SECONDS).contains(&interval.value) {
+            return Err(format!(
+                "{} seconds between pulls (from {}) are not between 1 and {MAX_SYNC_SECONDS}",
+                interval.value, interval.source
+            ));
         }
-        if timeout == 0 {
-            return Err(format!("a timeout of 0 seconds (from {file_name}) would never wait; use at least 1"));
+        if !(1..=MAX_TIMEOUT_SECONDS).contains(&timeout) {
+            return Err(format!(
+                "a timeout of {timeout} seconds (from {file_name}) is not between 1 and {MAX_TIMEOUT_SECONDS}"
+            ));
         }
         let fixed = flags.token.filter(|token| !token.value.is_empty());
         let authentication = match TokenSmithSettings::resolve(tokensmith_flags.or(tokensmith))? {
@@ -192,9 +201,14 @@ impl SmdFile {
     /// What is wrong with the values, one sentence each.
     pub(super) fn faults(&self) -> Vec<String> {
         let url = self.url.as_deref().and_then(|url| ServiceUrl::smd(url).err()).map(|error| error.to_string());
-        let is_zero =
-            |value: Option<u64>, name: &str| (value == Some(0)).then(|| format!("{name} is 0 seconds; use at least 1"));
-        let times = [is_zero(self.timeout, "timeout"), is_zero(self.sync_interval, "sync_interval")];
+        let beyond = |value: Option<u64>, max: u64, name: &str| {
+            let value = value.filter(|value| !(1..=max).contains(value))?;
+            Some(format!("{name} is {value} seconds, and 1 to {max} are possible"))
+        };
+        let times = [
+            beyond(self.timeout, MAX_TIMEOUT_SECONDS, "timeout"),
+            beyond(self.sync_interval, MAX_SYNC_SECONDS, "sync_interval"),
+        ];
         url.into_iter().chain(times.into_iter().flatten()).collect()
     }
 }
@@ -299,8 +313,12 @@ mod tests {
             ("http://flag/hsm/v2".to_owned(), 5)
         );
         assert!(resolve(flags("nonsense"), file.clone()).unwrap_err().contains("(from the flag --smd-url)"));
-        let zero = SmdFile { sync_interval: Some(0), ..file };
-        assert!(resolve(SmdFlags::default(), zero).unwrap_err().contains("(from mds.toml)"));
+        for seconds in [0, u64::MAX] {
+            let wrong = SmdFile { sync_interval: Some(seconds), ..file.clone() };
+            assert!(resolve(SmdFlags::default(), wrong).unwrap_err().contains("(from mds.toml)"));
+            let wrong = SmdFile { timeout: Some(seconds), ..file.clone() };
+            assert!(resolve(SmdFlags::default(), wrong).unwrap_err().contains("a timeout of"));
+        }
     }
 
     #[test]

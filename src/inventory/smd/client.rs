@@ -149,7 +149,7 @@ impl SmdClient {
         resource: &'static str,
         parse: fn(Pieces) -> Result<Records<T>, serde_json::Error>,
     ) -> Result<Records<T>, SmdError> {
-        let limit = self.timeout * WHOLE_ANSWER;
+        let limit = self.timeout.saturating_mul(WHOLE_ANSWER);
         let mut attempt = 0;
         loop {
             let error = match tokio::time::timeout(limit, self.get_once(client, token, resource, parse)).await {
@@ -162,7 +162,7 @@ impl SmdClient {
                 return Err(error);
             }
             let rest = match error.retry_after() {
-                Some(asked) => asked.min(self.backoff.longest * LONGEST_RETRY_AFTER),
+                Some(asked) => asked.min(self.backoff.longest.saturating_mul(LONGEST_RETRY_AFTER)),
                 None => self.backoff.rest(attempt),
             };
             tracing::debug!(%error, ?rest, "asking SMD once more");
