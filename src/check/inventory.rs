@@ -107,7 +107,9 @@ fn addresses_outside(site: &Site, nodes: &[Node]) -> Vec<Finding> {
         }
     }
     let finding = |(label, (ip, ids)): (&str, (IpAddr, BTreeSet<&NodeId>))| {
-        let label = if label.is_empty() { "without a network".to_owned() } else { format!("of network `{label}`") };
+        // The label is whatever text the inventory has there.
+        let shown: String = label.chars().take(60).collect();
+        let label = if label.is_empty() { "without a network".to_owned() } else { format!("of network `{shown}`") };
         let message = format!(
             "addresses {label}, such as {ip}, lie in no network of the table and are left out of network-config"
         );

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::finding::{Finding, Severity, Summary};
-use crate::types::NodeId;
+use crate::types::{NodeId, printable};
 
 /// Nodes named as examples in a text report.
 const EXAMPLES: usize = 3;
@@ -45,11 +45,11 @@ fn write_finding(text: &mut String, finding: &Finding) -> std::fmt::Result {
     };
     write!(text, "{severity}[{}]: ", finding.rule)?;
     if let Some(place) = &finding.problem.place {
-        write!(text, "{place}: ")?;
+        write!(text, "{}: ", printable(&place.to_string()))?;
     }
-    writeln!(text, "{}", finding.problem.message)?;
+    writeln!(text, "{}", printable(&finding.problem.message))?;
     if let Some(hint) = &finding.problem.hint {
-        writeln!(text, "  hint: {hint}")?;
+        writeln!(text, "  hint: {}", printable(hint))?;
     }
     if !finding.nodes.is_empty() {
         let examples: Vec<&str> = finding.nodes.iter().take(EXAMPLES).map(NodeId::as_str).collect();

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use mds::check::{Finding, Severity, text_report};
-use mds::types::Problem;
+use mds::types::{Problem, printable};
 use serde_json::{Value, json};
 
 use super::arguments::Format;
@@ -74,7 +74,7 @@ impl Output {
 fn text_of(problem: &Problem) -> String {
     let place = problem.place.as_ref().map_or_else(String::new, |place| format!("{place}: "));
     let hint = problem.hint.as_ref().map_or_else(String::new, |hint| format!("  hint: {hint}\n"));
-    format!("error: {place}{}\n{hint}", problem.message)
+    printable(&format!("error: {place}{}\n{hint}", problem.message)).into_owned()
 }
 
 /// Writes to standard error. When that fails nobody is listening.

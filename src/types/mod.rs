@@ -17,7 +17,7 @@ pub use group_label::GroupLabel;
 pub use interface_name::InterfaceName;
 pub use mac_address::MacAddress;
 pub use node_id::NodeId;
-pub use problem::{Place, Problem, Problems, without_value};
+pub use problem::{Place, Problem, Problems, printable, without_value};
 pub use secret::Secret;
 pub use suggestion::{did_you_mean, nearest};
 pub use xname::{XnameKind, xname_kind};

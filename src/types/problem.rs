@@ -1,5 +1,6 @@
 //! Problems with what people write: a sentence, a place and a hint.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A place in a file of a site. Line and column count from 1; 0 means unknown.
@@ -129,6 +130,20 @@ impl From<Problem> for Problems {
     }
 }
 
+/// A text for a terminal: control characters, with which it could be made to do things, are shown by their names.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let is_harmless = |character: char| !character.is_control() || character == '\n';
+    if text.chars().all(is_harmless) {
+        return text.into();
+    }
+    let shown = |character: char| match is_harmless(character) {
+        true => character.to_string(),
+        false => character.escape_debug().to_string(),
+    };
+    text.chars().map(shown).collect::<String>().into()
+}
+
 /// What serde says of a value of the wrong type, without the value: where a text does not belong, it may be a password.
 #[must_use]
 pub fn without_value(message: &str) -> String {
@@ -160,6 +175,12 @@ mod tests {
         ] {
             assert_eq!(without_value(said), kept);
         }
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        assert_eq!(printable("a\u{1b}]0;x\u{7}\u{9b}2J\r\tb\nü"), "a\\u{1b}]0;x\\u{7}\\u{9b}2J\\r\\tb\nü");
+        assert!(matches!(printable("plain\n"), Cow::Borrowed(_)));
     }
 
     #[test]

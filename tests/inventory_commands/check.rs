@@ -225,3 +225,28 @@ fn an_inventory_without_a_date_has_an_unknown_age_and_one_of_today_is_new() {
     sandbox.stdout(&["inventory", "pull", "--mock-smd", "--out", "site/inventory.json"]);
     assert!(!sandbox.run(&[&CHECK[..], &["--max-lock-age", "1"]].concat()).contains("old-lock"));
 }
+
+#[test]
+fn what_smd_says_does_nothing_to_a_terminal() {
+    let (sandbox, smd) = (Sandbox::new(), FakeSmd::mock_nodes());
+    let evil = "\u{1b}]0;evil\u{7}\u{1b}[2J";
+    smd.change(|inventory| {
+        let addresses = serde_json::json!([{"IPAddress": "192.0.2.1", "Network": evil}, {"IPAddress": evil}]);
+        inventory.interfaces[0]["IPAddresses"] = addresses;
+        inventory.interfaces[1]["ComponentID"] = "".into();
+        inventory.interfaces[1]["MACAddress"] = evil.into();
+        inventory.components[1]["ID"] = evil.into();
+        inventory.memberships[2]["groupLabels"] = serde_json::json!([evil]);
+    });
+    let said = sandbox.run(&["inventory", "check", "--site", "site", "--smd-url", &smd.url()]);
+    for rule in ["address-outside-networks", "invalid-address", "invalid-node-id", "invalid-group-label"] {
+        assert!(said.contains(rule), "{rule}: {said}");
+    }
+    assert!(!said.contains(|character: char| character.is_control() && character != '\n'), "{said:?}");
+    let remark = format!("{{\"rule\":\"invalid-mac\",\"message\":{},\"nodes\":[]}}", serde_json::json!(evil));
+    let lock =
+        sandbox.stdout(&["inventory", "pull", "--mock-smd"]).replace("\n]}", &format!("\n],\"remarks\":[{remark}]}}"));
+    sandbox.write("site/inventory.json", &lock);
+    let said = sandbox.run(&["inventory", "check", "--site", "site"]);
+    assert!(said.contains("warning[invalid-mac]") && !said.contains('\u{1b}'), "{said:?}");
+}
