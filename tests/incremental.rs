@@ -62,7 +62,8 @@ impl Cluster {
         let earlier = Earlier { program: Some(self.program), release: manifest.as_ref().zip(inputs.as_ref()) };
         let mut lock = self.tree.lock().unwrap();
         let time: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-        let (published, rendered) = publish_changes(&prepared, &earlier, &mut lock, time, &mut NoObserver).unwrap();
+        let (published, rendered) =
+            publish_changes(&prepared, &earlier, false, &mut lock, time, &mut NoObserver).unwrap();
         assert_eq!(published.id, draft(&prepared, &mut NoObserver).unwrap().id, "it is not what a whole build gives");
         assert!(self.tree.verify().unwrap().is_whole());
         (published.id, rendered)

@@ -71,48 +71,66 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
         drop(progress);
         return print_check(&prepared, &built.manifest, output);
     }
-    let report = if arguments.dry_run {
-        let built = draft(&prepared, &mut progress)?;
-        let current = current_manifest(arguments)?;
-        let refused = refusal(&inventory, &prepared, current.as_ref()).filter(|_| !arguments.accept_drop);
-        if let Some(problem) = refused {
-            eprint(&format!("publishing would be refused: {problem}\n"));
-        }
-        Report::new(built.id, &built.manifest, current, false)
-    } else {
-        let tree = arguments.tree.open_or_create()?;
-        let mut lock = tree.lock()?;
-        let current = manifest_of(&tree)?;
-        match refusal(&inventory, &prepared, current.as_ref()) {
-            Some(problem) if !arguments.accept_drop => return Err(problem.into()),
-            Some(problem) => tracing::warn!(%problem, "the drop is accepted"),
-            None => {}
-        }
-        let inputs = current.as_ref().filter(|_| !arguments.anew).and_then(|(id, _)| tree.inputs(*id));
-        let release = current.as_ref().zip(inputs.as_ref()).map(|((_, manifest), inputs)| (manifest, inputs));
-        let earlier = Earlier { program: program_digest(), release };
-        let (published, rendered) = publish_changes(&prepared, &earlier, &mut lock, Timestamp::now(), &mut progress)?;
-        Report { rendered, ..Report::new(published.id, &published.manifest, current, true) }
+    let report = match arguments.dry_run {
+        true => dry_run(arguments, &prepared, &inventory, &mut progress)?,
+        false => publish(arguments, &prepared, &inventory, &mut progress)?,
     };
     drop(progress);
     report.print(&prepared, output)?;
     Ok(ExitCode::SUCCESS)
 }
 
+fn dry_run(
+    arguments: &BuildArguments,
+    prepared: &Prepared,
+    inventory: &InventoryInput,
+    progress: &mut Progress,
+) -> Result<Report, CliError> {
+    let built = draft(prepared, progress)?;
+    let current = current_manifest(arguments)?;
+    let refused = match &current {
+        Some((_, current)) if !arguments.accept_drop => {
+            drop_problem(prepared, inventory, &arguments.tree.open()?, current, Timestamp::now())?
+        }
+        _ => None,
+    };
+    if let Some(problem) = &refused {
+        eprint(&format!("publishing would be refused: {problem}\n"));
+    }
+    Ok(Report { refused, ..Report::new(built.id, &built.manifest, current, false) })
+}
+
+fn publish(
+    arguments: &BuildArguments,
+    prepared: &Prepared,
+    inventory: &InventoryInput,
+    progress: &mut Progress,
+) -> Result<Report, CliError> {
+    let tree = arguments.tree.open_or_create()?;
+    let mut lock = tree.lock()?;
+    let now = Timestamp::now();
+    let current = manifest_of(&tree)?;
+    let dropped = match &current {
+        Some((_, current)) => drop_problem(prepared, inventory, &tree, current, now)?,
+        None => None,
+    };
+    let accepts_drop = dropped.is_some();
+    match dropped {
+        Some(problem) if !arguments.accept_drop => return Err(problem.into()),
+        Some(problem) => tracing::warn!(%problem, "the drop is accepted"),
+        None => {}
+    }
+    let inputs = current.as_ref().filter(|_| !arguments.anew).and_then(|(id, _)| tree.inputs(*id));
+    let release = current.as_ref().zip(inputs.as_ref()).map(|((_, manifest), inputs)| (manifest, inputs));
+    let earlier = Earlier { program: program_digest(), release };
+    let (published, rendered) = publish_changes(prepared, &earlier, accepts_drop, &mut lock, now, progress)?;
+    Ok(Report { rendered, ..Report::new(published.id, &published.manifest, current, true) })
+}
+
 /// The digest of this very program: another build of it may render something else from the same site.
 fn program_digest() -> Option<Digest> {
     let program = std::env::current_exe().and_then(std::fs::read).ok()?;
     Some(Digest::of(&program))
-}
-
-/// Why the inventory must not be published, if it takes away too much at once of what is.
-fn refusal(
-    inventory: &InventoryInput,
-    prepared: &Prepared,
-    current: Option<&(ReleaseId, Manifest)>,
-) -> Option<Problem> {
-    let (_, published) = current.filter(|_| inventory.is_unreviewed())?;
-    drop_problem(prepared, published)
 }
 
 fn print_check(prepared: &Prepared, manifest: &Manifest, output: &Output) -> Result<ExitCode, CliError> {
@@ -167,6 +185,8 @@ struct Report {
     previous: Option<ReleaseId>,
     difference: ReleaseDifference,
     is_published: bool,
+    /// Why publishing would be refused, if it would.
+    refused: Option<Problem>,
 }
 
 impl Report {
@@ -180,6 +200,7 @@ impl Report {
             previous,
             difference: diff(&current, manifest),
             is_published,
+            refused: None,
         }
     }
 
@@ -207,6 +228,7 @@ impl Report {
         json!({
             "release": self.id,
             "published": self.is_published,
+            "refused": self.refused,
             "previous": self.previous,
             "nodes": self.nodes,
             "rendered": self.rendered,

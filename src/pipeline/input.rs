@@ -84,10 +84,7 @@ impl InventoryInput {
     /// half of what it was, and is held against what is published.
     #[must_use]
     pub const fn is_unreviewed(&self) -> bool {
-        match self {
-            Self::File(_) | Self::Bytes { .. } | Self::Pulled(_) | Self::Followed(_) => true,
-            Self::Site | Self::Mock | Self::Synthetic(_) => false,
-        }
+        !matches!(self, Self::Site)
     }
 
     /// Whether there is something to read: what is followed may not have been pulled yet.

@@ -4,6 +4,7 @@
 //! This room joins the others and decides nothing itself.
 
 mod changes;
+mod drop;
 mod follow;
 mod input;
 mod latest;
@@ -14,11 +15,12 @@ mod run;
 mod watch;
 
 pub use changes::Earlier;
+pub use drop::drop_problem;
 pub use follow::{SiteBuilder, SiteFollower, Step};
 pub use input::{InventoryInput, SiteInput};
 pub use latest::{LatestInventory, Taken};
 pub use observe::{NoObserver, Observer, Phase};
 pub use prepare::{BuildError, Inspection, Prepared, inspect, lock_age, prepare, read_inventory, read_outside};
 pub use pull::{PullReport, keep_pulling};
-pub use run::{Built, draft, drop_problem, publish, publish_changes};
+pub use run::{Built, draft, publish, publish_changes};
 pub use watch::{Fingerprint, fingerprint};

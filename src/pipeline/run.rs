@@ -6,14 +6,13 @@ use super::changes::Earlier;
 use super::observe::{Observer, Phase};
 use super::prepare::{BuildError, Prepared, sorted};
 use crate::check::{Finding, Severity, Summary, document_inspector};
-use crate::inventory::{Population, dropped_too_much};
 use crate::release::{
     DraftRelease, FindingsSummary, Manifest, NodeEntry, Provenance, Published, ReleaseSink, SiteSource, StoreError,
     TreeLock,
 };
 use crate::render::{NodeFacts, RenderedNode, Stopped, render_some};
 use crate::site::{RepositoryUrl, SiteOrigin};
-use crate::types::{Digest, Problem, ReleaseId};
+use crate::types::{Digest, ReleaseId};
 
 /// A release that was built without being stored.
 #[derive(Debug)]
@@ -22,16 +21,6 @@ pub struct Built {
     pub id: ReleaseId,
     /// Its manifest.
     pub manifest: Manifest,
-}
-
-/// Says what is gone, when an inventory takes away more of what is published than the site allows at once.
-#[must_use]
-pub fn drop_problem(prepared: &Prepared, published: &Manifest) -> Option<Problem> {
-    let before =
-        Population::new(published.nodes().iter().map(|node| (&node.id, node.addresses.len(), node.groups.len())));
-    let problem =
-        dropped_too_much(&before, &(&prepared.inventory).into(), prepared.site.settings.inventory.max_removed)?;
-    Some(Problem { message: format!("{}; what is published stays", problem.message), ..problem })
 }
 
 /// Builds without writing anything.
@@ -62,17 +51,22 @@ pub fn publish(
 }
 
 /// As [`publish`], and renders only the nodes that have changed since an earlier release. Returns how many those were.
+/// With `accepts_drop`, the log of the tree says that somebody accepted what is gone.
 ///
 /// # Errors
 /// As [`publish`].
 pub fn publish_changes(
     prepared: &Prepared,
     earlier: &Earlier<'_>,
+    accepts_drop: bool,
     lock: &mut TreeLock,
     time: Timestamp,
     observer: &mut dyn Observer,
 ) -> Result<(Published, usize), BuildError> {
     let mut writer = lock.begin()?;
+    if accepts_drop {
+        writer.accept_drop();
+    }
     let inputs = earlier.inputs_now(prepared)?;
     let changed = earlier.reuse(prepared, &inputs, &mut writer);
     let rendered = changed.len();

@@ -141,7 +141,7 @@ impl TreeLock {
         let manifest = self.tree.manifest(release)?;
         let catalogue = Catalogue::open(&self.tree.packs_folder())?;
         check_objects(&manifest, |digest| catalogue.contains(digest))?;
-        self.switch(release, SwitchAction::Rollback, time)
+        self.switch(release, SwitchAction::Rollback, time, false)
     }
 
     fn previous(&self) -> Result<ReleaseId, StoreError> {
@@ -199,6 +199,7 @@ impl TreeLock {
         release: ReleaseId,
         action: SwitchAction,
         time: Timestamp,
+        accepted_drop: bool,
     ) -> Result<Switched, StoreError> {
         // A writer that died may have named the release without making the name durable. That of its packs is: they come
         // before it.
@@ -208,7 +209,7 @@ impl TreeLock {
             other => other?,
         };
         if previous != Some(release) {
-            let line = Switch { time, action, release, previous };
+            let line = Switch { time, action, release, previous, accepted_drop };
             Switches::append(&*self.tree.disk, &self.tree.switches_path(), &line)?;
             let link = Temporary::new(&self.tree.disk, &self.tree.path);
             let target = format!("releases/{release}");

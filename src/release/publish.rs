@@ -25,6 +25,7 @@ pub struct ReleaseWriter<'lock> {
     catalogue: Catalogue,
     pack: PackWriter,
     nodes: Vec<NodeEntry>,
+    accepts_drop: bool,
 }
 
 /// What was published.
@@ -45,7 +46,12 @@ pub struct Published {
 impl<'lock> ReleaseWriter<'lock> {
     pub(super) fn new(lock: &'lock mut TreeLock, catalogue: Catalogue) -> Self {
         let pack = PackWriter::new(Arc::clone(&lock.tree().disk), lock.tree().packs_folder());
-        Self { lock, catalogue, pack, nodes: Vec::new() }
+        Self { lock, catalogue, pack, nodes: Vec::new(), accepts_drop: false }
+    }
+
+    /// Says in the log that an operator accepted that much is gone since the release before.
+    pub const fn accept_drop(&mut self) {
+        self.accepts_drop = true;
     }
 
     /// Publishes: the release becomes current, or, on an error, what was current stays so.
@@ -63,7 +69,7 @@ impl<'lock> ReleaseWriter<'lock> {
     /// # Errors
     /// As [`ReleaseWriter::finish`].
     pub fn finish_with(self, provenance: Provenance, inputs: Option<&Inputs>) -> Result<Published, StoreError> {
-        let Self { lock, catalogue, pack, nodes } = self;
+        let Self { lock, catalogue, pack, nodes, accepts_drop } = self;
         let (manifest, bytes) = seal(nodes, |digest| pack.contains(digest) || catalogue.contains(digest))?;
         let id = Manifest::id_of(&bytes);
         let packed = pack.finish()?;
@@ -71,7 +77,7 @@ impl<'lock> ReleaseWriter<'lock> {
         let time = provenance.time;
         let record = ReleaseRecord::new(id, provenance, manifest.nodes().len(), manifest.document_count());
         write_release(lock, id, &bytes, &record, inputs)?;
-        let switched = lock.switch(id, SwitchAction::Publish, time)?;
+        let switched = lock.switch(id, SwitchAction::Publish, time, accepts_drop)?;
         Ok(Published {
             id,
             manifest,

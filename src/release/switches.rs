@@ -34,6 +34,22 @@ pub struct Switch {
     pub release: ReleaseId,
     /// What was current before, if anything.
     pub previous: Option<ReleaseId>,
+    /// Whether an operator accepted that much is gone since then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accepted_drop: bool,
+}
+
+/// The release that was current at a time, or the first one after that; but none from before an operator had a say about
+/// what is current. The log is in order, oldest first.
+pub(super) fn standing_at(switches: &[Switch], time: Timestamp) -> Option<ReleaseId> {
+    let mut standing = None;
+    for switch in switches.iter().rev() {
+        standing = Some(switch.release);
+        if switch.time <= time || switch.accepted_drop || switch.action == SwitchAction::Rollback {
+            break;
+        }
+    }
+    standing
 }
 
 /// The log as it was read.
@@ -122,7 +138,29 @@ mod tests {
             action: if number.is_multiple_of(2) { SwitchAction::Publish } else { SwitchAction::Rollback },
             release: ReleaseId(Digest::of(&[number])),
             previous: (number > 0).then(|| ReleaseId(Digest::of(&[number - 1]))),
+            accepted_drop: number.is_multiple_of(3),
         }
+    }
+
+    #[test]
+    fn what_stood_at_a_time_is_found_and_nothing_from_before_an_operators_word() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let publish = |number: u8, second| Switch {
+            time: at(second),
+            action: SwitchAction::Publish,
+            accepted_drop: false,
+            ..switch(number)
+        };
+        let mut log = vec![publish(1, 10), publish(2, 20), publish(3, 30)];
+        let standing = |log: &[Switch], second| standing_at(log, at(second));
+        let id = |number: u8| Some(switch(number).release);
+        for (second, number) in [(5, 1), (10, 1), (15, 1), (20, 2), (29, 2), (30, 3), (99, 3)] {
+            assert_eq!(standing(&log, second), id(number), "{second}");
+        }
+        log[1].accepted_drop = true;
+        assert_eq!((standing(&log, 5), standing(&log, 25)), (id(2), id(2)));
+        log[2].action = SwitchAction::Rollback;
+        assert_eq!((standing(&log, 5), standing(&[], 5)), (id(3), None));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::manifest::Manifest;
 use super::mapped::MappedRelease;
 use super::provenance::{ReleaseRecord, rfc3339};
 use super::stored::StoredRelease;
-use super::switches::{Switch, SwitchAction, Switches};
+use super::switches::{Switch, SwitchAction, Switches, standing_at};
 use crate::types::ReleaseId;
 
 /// The version of the tree's format that this build writes, and the newest that it reads.
@@ -160,6 +160,15 @@ impl Tree {
     /// When the log is not readable.
     pub fn switches(&self) -> Result<Vec<Switch>, StoreError> {
         Switches::read(&self.switches_path()).map(|switches| switches.lines)
+    }
+
+    /// The release that was current at a time, or the first one after that; but none from before an operator accepted a
+    /// drop or went back. What the next release must not fall far behind.
+    ///
+    /// # Errors
+    /// When the log of switches is not readable.
+    pub fn standing_at(&self, time: Timestamp) -> Result<Option<ReleaseId>, StoreError> {
+        Ok(standing_at(&self.switches()?, time))
     }
 
     /// The releases of the tree, the one published last first.

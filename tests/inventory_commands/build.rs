@@ -160,3 +160,16 @@ fn a_first_build_has_nothing_to_lose() {
     smd.change(delete_interfaces);
     assert_said(&sandbox.run(&build(&["--smd-url", &smd.url()])), 0, &["the first release of this tree"]);
 }
+
+#[test]
+fn made_up_nodes_do_not_take_the_place_of_real_ones() {
+    let (sandbox, smd) = (Sandbox::new(), FakeSmd::mock_nodes());
+    smd.change(|inventory| inventory.add_node("x1000c0s2b0n0", 1003, "Compute", &["compute"]));
+    assert_said(&run(&sandbox, &smd.url(), &build(&["--smd-url", &smd.url()])), 0, &["4 nodes"]);
+    let before = published(&sandbox);
+    let said = sandbox.run(&build(&["--mock-smd"]));
+    assert_said(&said, 2, &["would take away 1 of 4 nodes", "what is published stays"]);
+    assert_eq!(published(&sandbox), before);
+    let value = sandbox.json(&build(&["--mock-smd", "--dry-run"]));
+    assert!(value["refused"]["message"].as_str().unwrap().contains("1 of 4 nodes"), "{value}");
+}

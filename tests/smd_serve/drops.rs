@@ -91,3 +91,32 @@ fn a_server_that_is_told_so_accepts_one_drop_at_its_start() {
     wait_for_reason(&server, "would take away 2 of 3 addresses");
     assert_eq!(server.get("/meta-data", "10.252.0.27").0, 200);
 }
+
+#[test]
+fn interfaces_that_are_deleted_one_by_one_are_noticed_too() {
+    let (sandbox, smd) = (Sandbox::new(), FakeSmd::mock_nodes());
+    sandbox.write("site/mds.toml", &format!("{SETTINGS}[inventory]\nmax_removed = 50\n"));
+    let server = serve(&sandbox, &smd, &[]);
+    // Each of them is at most a third of what there is.
+    let delete = |address: &str| {
+        smd.change(|inventory| {
+            inventory.interfaces.retain(|interface| interface["IPAddresses"][0]["IPAddress"] != address);
+        });
+    };
+    for (number, address) in ["10.100.0.26", "10.100.0.27"].into_iter().enumerate() {
+        delete(address);
+        server.wait(SOON, |_| releases(&sandbox) == number + 2);
+    }
+    let whole = smd.inventory();
+    delete("10.252.0.28");
+    wait_for_reason(&server, "would take away 3 of 5 addresses");
+    assert_eq!(server.get("/meta-data", "10.252.0.28").0, 200);
+    // Somebody accepts it, and with that a new beginning.
+    sandbox.stdout(&["build", "--site", "site", "--smd-url", &smd.url(), "--accept-drop"]);
+    server.wait(SOON, |server| server.get("/meta-data", "10.252.0.28").0 == 404);
+    wait_for_health(&server);
+    smd.set_inventory(whole);
+    server.wait(SOON, |server| server.get("/meta-data", "10.252.0.28").0 == 200);
+    delete("10.252.0.28");
+    server.wait(SOON, |server| server.get("/meta-data", "10.252.0.28").0 == 404);
+}
