@@ -94,6 +94,15 @@ impl CliError {
         format!("{}{said}; the log says all", counted(count, "error"))
     }
 
+    /// Whether something in files is wrong, and not how the command was run or what it was given.
+    pub(crate) fn is_about_files(&self) -> bool {
+        match self {
+            Self::Failure(problems) => problems.iter().any(|problem| problem.place.is_some()),
+            Self::Findings(_) => true,
+            Self::Usage(_) | Self::BrokenPipe => false,
+        }
+    }
+
     /// Says what is wrong and chooses the exit code.
     pub(crate) fn report(self, output: &Output) -> ExitCode {
         match self {

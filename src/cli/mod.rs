@@ -10,6 +10,7 @@ mod export;
 mod gc;
 mod init;
 mod inventory;
+mod inventory_memory;
 mod logging;
 mod output;
 mod pin;

@@ -11,7 +11,7 @@ use mds::pipeline::{InventoryInput, Observer, Phase, SiteInput};
 use mds::settings::{FILE_NAME, SmdSettings};
 use mds::types::Problem;
 
-use super::arguments::{InventorySource, SiteArguments, settings_of};
+use super::arguments::{InventorySource, SiteArguments, read_site_settings, settings_of};
 use super::error::CliError;
 use super::output::{counted, grouped};
 use super::progress::Progress;
@@ -25,6 +25,8 @@ pub(crate) fn inventory(
     match arguments.inventory_source(&settings_of(site).inventory, FILE_NAME)? {
         InventorySource::Ready(input) => Ok(input),
         InventorySource::Smd(settings) => {
+            // Whoever reads the whole site says what is wrong with it, but not when there is no inventory.
+            read_site_settings(site)?;
             progress.begin(Phase::Pulling);
             Ok(InventoryInput::Pulled(Arc::new(pull(&settings)?)))
         }

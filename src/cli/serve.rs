@@ -20,11 +20,12 @@ use tokio::sync::{oneshot, watch};
 use super::arguments::{InventorySource, SiteArguments, TreeArguments, is_typed, read_site_settings};
 use super::child_build::ChildBuild;
 use super::error::CliError;
+use super::inventory_memory::InventoryMemory;
 use super::output::Output;
 use super::progress::Progress;
 use super::serve_memory::{Remembered, ServeMemory};
 use super::smd_arguments::SyncArguments;
-use super::smd_follow::Smd;
+use super::smd_follow::{Smd, watch_pulling};
 
 /// How often a folder or a local repository is looked at.
 const LOCAL_POLL: Duration = Duration::from_millis(400);
@@ -68,8 +69,8 @@ pub(crate) struct ServeArguments {
     /// Seconds between looks at a remote repository [default: 60]
     #[arg(long, value_name = "SECONDS", env = "MDS_POLL", hide_env_values = true)]
     poll: Option<u64>,
-    /// A settings file whose [serve] table counts, instead of the site's mds.toml; and what [inventory] says of SMD and
-    /// TokenSmith, if it says where SMD is
+    /// A settings file whose [serve] table counts, instead of the site's mds.toml; and its [inventory.smd] and
+    /// [inventory.tokensmith], where it has them
     #[arg(long, value_name = "FILE", env = "MDS_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -175,7 +176,11 @@ fn resolve_inventory(
         InventorySource::Smd(_) => {
             let settings = arguments.site.smd.resolve_with(&arguments.sync, &settings, &remembered.smd_name)?;
             let latest = Arc::new(LatestInventory::default());
-            let smd = settings.map(|settings| Smd { settings, latest: Arc::clone(&latest) });
+            let state = arguments.tree.state.folder();
+            let smd = settings.map(|settings| {
+                let memory = InventoryMemory::new(&state, &settings.url.value);
+                Smd { settings, latest: Arc::clone(&latest), memory }
+            });
             Ok((InventoryInput::Followed(latest), smd))
         }
     }
@@ -253,7 +258,8 @@ async fn serve(
         let builder =
             Builder { follower, interval, shared: Arc::clone(&shared), woken, latest, has_release, last_failure: None };
         if let Some(smd) = smd {
-            tokio::spawn(smd.follow(Arc::clone(&shared), hint, wake.clone()));
+            let following = tokio::spawn(smd.follow(Arc::clone(&shared), hint, wake.clone()));
+            tokio::spawn(watch_pulling(following, Arc::clone(&shared)));
         }
         std::thread::spawn(move || builder.run(wake, first));
         tokio::select! {
@@ -322,13 +328,14 @@ impl Builder {
     const PART: &'static str = "site";
 
     /// Builds once and says whether there is a release now; then follows. Without any release to serve, a site that does
-    /// not build is a failure to start; an inventory that cannot be pulled is not. `_wake` keeps the channel open.
+    /// not build is a failure to start; but not where SMD is followed, which may mend what is wrong at any moment. `_wake`
+    /// keeps the channel open.
     fn run(mut self, _wake: Sender<()>, first: oneshot::Sender<Result<bool, CliError>>) {
         if let Some(latest) = &self.latest {
             latest.wait_until_tried(FIRST_PULL);
         }
         let has_built = match self.follower.step(Instant::now()) {
-            Step::Failed(error) if !self.has_release => {
+            Step::Failed(error) if !self.has_release && self.latest.is_none() => {
                 let _ = first.send(Err(error));
                 return;
             }
@@ -371,7 +378,8 @@ impl Builder {
             tracing::warn!(reason = shown, "the site does not build");
             self.last_failure = Some(everything);
         }
-        self.shared.degrade(Self::PART, &format!("the site does not build: {}", error.for_outsiders()));
+        let what = if error.is_about_files() { "the site does not build" } else { "there is no new release" };
+        self.shared.degrade(Self::PART, &format!("{what}: {}", error.for_outsiders()));
     }
 }
 

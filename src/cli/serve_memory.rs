@@ -28,12 +28,16 @@ impl Remembered {
         Self { smd_name: name.clone(), name, serve, smd: inventory.smd, tokensmith: inventory.tokensmith }
     }
 
-    /// This file's word on serving, and on SMD if it says where that is; else the other's.
+    /// This file's word on serving, and its tables of SMD and TokenSmith where it has them; else the other's.
     pub(crate) fn over(self, other: Self) -> Self {
-        if self.smd.url.is_some() {
-            return self;
+        let has_smd = self.smd != SmdFile::default();
+        let has_tokensmith = self.tokensmith != TokenSmithFile::default();
+        Self {
+            smd_name: if has_smd { self.smd_name } else { other.smd_name },
+            smd: if has_smd { self.smd } else { other.smd },
+            tokensmith: if has_tokensmith { self.tokensmith } else { other.tokensmith },
+            ..self
         }
-        Self { smd_name: other.smd_name, smd: other.smd, tokensmith: other.tokensmith, ..self }
     }
 
     /// The tables of SMD and TokenSmith as a site has them.
@@ -111,6 +115,9 @@ mod tests {
         let site = || settings("[inventory.smd]\nurl = \"http://site\"\n[serve]\npoll = 5\n");
         let url = |settings: Remembered| settings.inventory().smd.url.unwrap();
         assert_eq!(url(settings("[inventory.smd]\nurl = \"http://file\"\n").over(site())), "http://file");
+        let tokensmith = settings("[inventory.tokensmith]\nurl = \"http://tokens\"\n").over(site());
+        assert_eq!(tokensmith.inventory().tokensmith.url.as_deref(), Some("http://tokens"));
+        assert_eq!(url(tokensmith), "http://site");
         let joined = settings("[serve]\npoll = 7\n").over(site());
         assert_eq!((url(joined.clone()), joined.serve.poll), ("http://site".to_owned(), Some(7)));
     }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{BoolishValueParser, OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use mds::settings::{InventorySettings, SmdFlags, SmdSettings, Source, Sourced, TokenSmithFile};
 use mds::types::Secret;
 
@@ -109,9 +109,10 @@ pub(crate) struct SmdArguments {
         value_name = "SECONDS",
         env = "TOKENSMITH_REFRESH_SKEW_SEC",
         hide_env_values = true,
-        hide_short_help = true
+        hide_short_help = true,
+        value_parser = number_or_nothing
     )]
-    tokensmith_refresh_skew_sec: Option<u64>,
+    tokensmith_refresh_skew_sec: Option<Perhaps<u64>>,
     /// Whether the URL of SMD stands on the command line, and not just in the environment.
     #[arg(skip)]
     is_url_typed: bool,
@@ -132,6 +133,28 @@ pub(crate) const ENVIRONMENT: [&str; 12] = [
     "TOKENSMITH_SCOPES",
     "TOKENSMITH_REFRESH_SKEW_SEC",
 ];
+
+/// A value, or nothing: a variable that is empty says nothing, as compose files write those that are not set.
+#[derive(Clone, Copy, Debug)]
+struct Perhaps<T>(Option<T>);
+
+fn number_or_nothing(text: &str) -> Result<Perhaps<u64>, String> {
+    match text.trim() {
+        "" => Ok(Perhaps(None)),
+        number => {
+            number.parse().map(|number| Perhaps(Some(number))).map_err(|_| "a whole number is expected".to_owned())
+        }
+    }
+}
+
+fn truth_or_nothing(text: &str) -> Result<Perhaps<bool>, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "" => Ok(Perhaps(None)),
+        "true" | "t" | "yes" | "on" | "1" => Ok(Perhaps(Some(true))),
+        "false" | "f" | "no" | "off" | "0" => Ok(Perhaps(Some(false))),
+        _ => Err("`true` or `false` is expected".to_owned()),
+    }
+}
 
 /// Takes an empty path too: a variable that is empty names nothing, as with those that hold texts.
 fn path_or_nothing() -> impl TypedValueParser<Value = PathBuf> {
@@ -171,23 +194,26 @@ pub(crate) struct SyncArguments {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "true",
-        value_parser = BoolishValueParser::new()
+        value_parser = truth_or_nothing
     )]
-    smd_sync_enabled: Option<bool>,
+    smd_sync_enabled: Option<Perhaps<bool>>,
     /// Seconds between pulls [default: 60]
-    #[arg(long, help_heading = "SMD", value_name = "SECONDS", env = "SMD_SYNC_INTERVAL", hide_env_values = true)]
-    smd_sync_interval: Option<u64>,
+    #[arg(long, help_heading = "SMD", value_name = "SECONDS", env = "SMD_SYNC_INTERVAL", hide_env_values = true, value_parser = number_or_nothing)]
+    smd_sync_interval: Option<Perhaps<u64>>,
     /// Take state change notifications of SMD, as POST to /smd-notification, as hints to pull now
     #[arg(long, help_heading = "SMD", env = "SMD_NOTIFICATIONS", hide_env_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_parser = BoolishValueParser::new(), value_name = "BOOL")]
-    smd_notifications: Option<bool>,
+        value_parser = truth_or_nothing, value_name = "BOOL")]
+    smd_notifications: Option<Perhaps<bool>>,
 }
 
 impl SyncArguments {
     fn fill(&self, flags: &mut SmdFlags) {
-        flags.sync_enabled = given(self.smd_sync_enabled, "--smd-sync-enabled", "SMD_SYNC_ENABLED");
-        flags.sync_interval = given(self.smd_sync_interval, "--smd-sync-interval", "SMD_SYNC_INTERVAL");
-        flags.notifications = given(self.smd_notifications, "--smd-notifications", "SMD_NOTIFICATIONS");
+        flags.sync_enabled =
+            given(self.smd_sync_enabled.and_then(|value| value.0), "--smd-sync-enabled", "SMD_SYNC_ENABLED");
+        flags.sync_interval =
+            given(self.smd_sync_interval.and_then(|value| value.0), "--smd-sync-interval", "SMD_SYNC_INTERVAL");
+        flags.notifications =
+            given(self.smd_notifications.and_then(|value| value.0), "--smd-notifications", "SMD_NOTIFICATIONS");
     }
 }
 
@@ -252,7 +278,7 @@ impl SmdArguments {
             service_identity_ca: path(self.tokensmith_service_identity_ca.as_ref()),
             target_service: text(self.tokensmith_target_service.as_ref()),
             scopes: self.tokensmith_scopes.as_deref().and_then(scopes),
-            refresh_skew_sec: self.tokensmith_refresh_skew_sec,
+            refresh_skew_sec: self.tokensmith_refresh_skew_sec.and_then(|seconds| seconds.0),
         };
         SmdSettings::resolve(flags, tokensmith, settings.smd.clone(), settings.tokensmith.clone(), file_name)
             .map_err(CliError::usage)

@@ -59,7 +59,8 @@ pub async fn keep_pulling(
         };
         tokio::select! {
             () = sleep(rest) => {}
-            () = hint.notified(), if sync.takes_notifications => {
+            // While SMD fails, nobody makes it be asked more often.
+            () = hint.notified(), if sync.takes_notifications && failures == 0 => {
                 tokio::time::sleep_until(ended + LEAST_BETWEEN_HINTS.min(sync.interval)).await;
             }
         }

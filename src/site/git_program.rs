@@ -38,12 +38,15 @@ const CONFIG_LIMIT: Duration = Duration::from_secs(10);
 /// What is kept of what a program prints, in bytes.
 const PRINTED_LIMIT: u64 = 1 << 20;
 
+/// Tokens for other services, which `git` and what it calls have no use for.
+const FOREIGN_SECRETS: [&str; 3] = ["SMD_JWT", "SMD_TOKEN", "TOKENSMITH_BOOTSTRAP_TOKEN"];
+
 /// A `git` that never asks at a terminal, since a build must fail, not wait, and that is tied to no repository: what a
 /// hook of another one sets would lead it there.
 pub(super) fn git_command() -> Command {
     let mut git = Command::new("git");
     git.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C").stdin(Stdio::null());
-    GIT_OF_A_REPOSITORY.iter().for_each(|name| {
+    GIT_OF_A_REPOSITORY.iter().chain(&FOREIGN_SECRETS).for_each(|name| {
         git.env_remove(name);
     });
     git

@@ -58,6 +58,9 @@ fn an_empty_variable_names_nothing() {
     let sandbox = sandbox();
     assert_eq!(nodes(&sandbox, &[("SMD_URL", "")], &[]), "2");
     assert_eq!(nodes(&sandbox, &[("SMD_URL", ""), ("MDS_INVENTORY", "nodes.yaml")], &[]), "1");
+    for numbers in ["TOKENSMITH_REFRESH_SKEW_SEC", "SMD_SYNC_INTERVAL", "SMD_SYNC_ENABLED", "SMD_NOTIFICATIONS"] {
+        assert_eq!(nodes(&sandbox, &[(numbers, "")], &[]), "2");
+    }
     let names = ["SMD_URL", "SMD_CA", "SMD_JWT", "TOKENSMITH_URL", "TOKENSMITH_BOOTSTRAP_TOKEN", "TOKENSMITH_SCOPES"];
     let identity = ["CERT", "KEY", "CA"].map(|name| format!("TOKENSMITH_SERVICE_IDENTITY_{name}"));
     let empty: Vec<(&str, &str)> =
@@ -191,4 +194,16 @@ fn a_timeout_is_a_setting() {
     let table = format!("[inventory.smd]\nurl = \"{}\"\ntimeout = 1\n", smd.url());
     sandbox.write("site/mds.toml", &format!("{SETTINGS}{table}"));
     assert_said(&nodes(&sandbox, &[], &[]), 2, &["SMD did not send /", "within 1 s"]);
+}
+
+#[test]
+fn settings_that_cannot_be_read_are_told_and_nobody_is_asked_meanwhile() {
+    let (sandbox, smd) = (sandbox(), FakeSmd::mock_nodes());
+    sandbox.write("site/mds.toml", "[clutser]\n");
+    let environment = [("SMD_URL", smd.url()), ("SMD_TOKEN", "token".to_owned())];
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    for command in [&CHECK[..], &["render", NODE, "--site", "site"], &["inventory", "check", "--site", "site"]] {
+        assert_said(&run_with(&sandbox, &environment, command), 2, &["did you mean `cluster`?"]);
+    }
+    assert_eq!(smd.total(), 0);
 }

@@ -44,11 +44,47 @@ fn a_first_start_with_an_empty_smd_waits_for_nodes() {
 }
 
 #[test]
-fn a_first_start_with_a_site_that_does_not_build_fails_although_smd_answers() {
+fn a_first_start_with_a_site_that_does_not_build_waits_for_either_to_be_mended() {
+    // Whether the first pull is there before the server says that it listens, or long after.
+    for asked_to_wait in [None, Some("9")] {
+        let (sandbox, smd) = (Sandbox::new(), FakeSmd::mock_nodes());
+        if let Some(seconds) = asked_to_wait {
+            smd.set_fault(Endpoint::Components, Fault::Status(503, String::new(), Some(seconds.to_owned())));
+        }
+        sandbox.write("site/groups/compute/cloud-config.yaml", "#cloud-config\n{{ nothing }}\n");
+        let server = serve(&sandbox, &smd, &[]);
+        assert!(server.summary["release"].is_null(), "{}", server.summary);
+        smd.clear_faults();
+        wait_for_reason(&server, "Variable `nothing` is not defined");
+        assert_eq!((server.get("/meta-data", NODE).0, server.get("/health", NODE).0), (503, 503));
+        sandbox.write("site/groups/compute/cloud-config.yaml", "#cloud-config\n{}\n");
+        server.wait(SOON, |server| server.get("/meta-data", NODE).0 == 200);
+        wait_for_health(&server);
+    }
+}
+
+#[test]
+fn a_first_start_with_nodes_that_do_not_fit_together_waits_for_smd_to_be_mended() {
     let (sandbox, smd) = (Sandbox::new(), FakeSmd::mock_nodes());
-    sandbox.write("site/groups/compute/cloud-config.yaml", "#cloud-config\n{{ nothing }}\n");
-    let said = sandbox.run(&["serve", "--listen", "127.0.0.1:0", "--site", "site", "--smd-url", &smd.url()]);
-    assert!(said.starts_with("exit code 1\n") && said.contains("Variable `nothing` is not defined"), "{said}");
+    smd.change(|inventory| inventory.components[1]["NID"] = inventory.components[0]["NID"].clone());
+    let server = serve(&sandbox, &smd, &[]);
+    wait_for_reason(&server, "the site does not build: 2 errors");
+    smd.set_inventory(Inventory::mock_nodes());
+    server.wait(SOON, |server| server.get("/meta-data", NODE).0 == 200);
+    wait_for_health(&server);
+}
+
+#[test]
+fn a_restart_without_smd_builds_a_changed_site_with_the_nodes_that_were_pulled_last() {
+    let sandbox = Sandbox::new();
+    let smd = FakeSmd::mock_nodes();
+    run_before(&sandbox, &smd);
+    let url = smd.url();
+    drop(smd);
+    sandbox.write("site/groups/green/cloud-config.yaml", "#cloud-config\nfinal_message: urgent\n");
+    let server = sandbox.serve(&following(&url, &[]));
+    server.wait(SOON, |server| server.get("/green.yaml", NODE).1.contains("urgent"));
+    wait_for_reason(&server, "SMD cannot be reached");
 }
 
 /// Builds a release in the tree of the sandbox's server, and returns its id.

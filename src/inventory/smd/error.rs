@@ -1,5 +1,4 @@
-//! Why there is no inventory, in sentences that may be shown to anybody: they repeat nothing that SMD said but numbers,
-//! and name neither nodes nor tokens.
+//! Why there is no inventory, in sentences that repeat nothing that SMD said but numbers, and hold no token.
 
 use std::time::Duration;
 
@@ -94,6 +93,17 @@ const fn status_hint(status: u16) -> &'static str {
 }
 
 impl SmdError {
+    /// What may be said to anybody who asks: without the names of our files and of nodes, which the log has.
+    #[must_use]
+    pub fn for_outsiders(&self) -> String {
+        match self {
+            Self::Client(_) => "no connection to SMD can be prepared; the log says why".to_owned(),
+            Self::Token(error) => format!("SMD was not asked, because there is no token: {}", error.for_outsiders()),
+            Self::Inconsistent(_) => "what SMD lists does not fit together; the log says all".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether asking once more may help.
     #[must_use]
     pub(super) const fn is_passing(&self) -> bool {

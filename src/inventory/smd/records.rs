@@ -141,7 +141,7 @@ struct WireAddress {
 struct WireMembership {
     /// It has to be there: without it the element is about something else, and every node would lose its groups.
     id: Box<str>,
-    #[serde(rename = "groupLabels", default)]
+    #[serde(rename = "groupLabels", alias = "Groups", default)]
     group_labels: Option<Vec<Box<str>>>,
 }
 

@@ -12,8 +12,27 @@ use crate::types::Secret;
 
 /// TokenSmith gives no token, and SMD must not be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("TokenSmith gives none: {0}")]
-pub struct TokenError(String);
+#[error("TokenSmith gives none: {reason}")]
+pub struct TokenError {
+    reason: String,
+    /// Whether files of ours are named in it.
+    names_files: bool,
+}
+
+impl TokenError {
+    fn new(error: &ExchangeError) -> Self {
+        Self { reason: error.to_string(), names_files: matches!(error, ExchangeError::Files(_)) }
+    }
+
+    /// What may be said to anybody who asks.
+    #[must_use]
+    pub fn for_outsiders(&self) -> String {
+        match self.names_files {
+            true => "TokenSmith gives none: our own files cannot be used; the log says why".to_owned(),
+            false => self.to_string(),
+        }
+    }
+}
 
 /// How TokenSmith is asked.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +132,8 @@ impl TokenSmith {
             (Some(held), _) if held.is_good(now) => Ok(held.token.clone()),
             (_, Some(given_up)) => Err(given_up.error.clone()),
             _ => {
-                Err(TokenError("its token has ended before it could be used; see whether the clocks agree".to_owned()))
+                let reason = "its token has ended before it could be used; see whether the clocks agree".to_owned();
+                Err(TokenError { reason, names_files: false })
             }
         }
     }
@@ -160,7 +180,7 @@ impl TokenSmith {
             tracing::warn!(%error, "TokenSmith gives no token; it is asked again, slowly");
         }
         state.given_up = Some(GivenUp {
-            error: TokenError(error.to_string()),
+            error: TokenError::new(&error),
             times,
             rest: Lifetime::new(self.clock.now(), self.pace.slow.rest(times)),
         });
