@@ -186,60 +186,77 @@ impl TokenSmith {
         });
     }
 
-    /// One attempt: by refreshing, by the certificate, by the bootstrap token.
+    /// One attempt: by refreshing, else by the certificate or the bootstrap token.
     async fn attempt(&self, state: &mut State) -> Result<(), ExchangeError> {
         let exchange = Exchange { settings: &self.settings, timeout: self.pace.timeout };
         let asked_at = self.clock.now();
-        let mut error = None;
+        let granted = match self.by_refreshing(&exchange, state, asked_at).await? {
+            Some(granted) => granted,
+            None => self.by_credentials(&exchange, state).await?,
+        };
+        self.keep(state, granted, asked_at);
+        Ok(())
+    }
+
+    /// Refreshes; `None` when that is no longer possible and other ways have to be tried.
+    async fn by_refreshing(
+        &self,
+        exchange: &Exchange<'_>,
+        state: &mut State,
+        asked_at: Moment,
+    ) -> Result<Option<Granted>, ExchangeError> {
         let has_identity = self.settings.identity.as_ref().is_some_and(is_usable);
         // With an identity, a refresh token is taken out, so that it is not sent again even if whoever waits for the
         // answer stops waiting. Without one it is all that there is: it stays until TokenSmith says that it is worth
         // nothing, and our clocks do not decide about it.
         let refresh =
             if has_identity { state.refresh.take_if(|held| held.is_good(asked_at)) } else { state.refresh.clone() };
-        if let Some(held) = refresh {
-            match exchange.refresh(&held.token).await {
-                Ok(granted) => return self.keep(state, granted, asked_at),
-                Err(refused) => {
-                    let is_lost = refused.leaves_doubt() && has_identity;
-                    if refused.is_passing() && !is_lost {
-                        state.refresh = Some(held);
-                        return Err(refused);
-                    }
-                    if !has_identity && !refused.is_invalid_grant() {
-                        return Err(refused);
-                    }
-                    state.refresh = None;
-                    tracing::info!(error = %refused, "the tokens can no longer be refreshed; new ones are asked for");
-                }
-            }
+        let Some(held) = refresh else { return Ok(None) };
+        let refused = match exchange.refresh(&held.token).await {
+            Ok(granted) => return Ok(Some(granted)),
+            Err(refused) => refused,
+        };
+        let is_kept = match has_identity {
+            true => refused.is_passing() && !refused.leaves_doubt(),
+            false => !refused.is_invalid_grant(),
+        };
+        if is_kept {
+            state.refresh = Some(held);
+            return Err(refused);
         }
+        state.refresh = None;
+        tracing::info!(error = %refused, "the tokens can no longer be refreshed; new ones are asked for");
+        Ok(None)
+    }
+
+    /// Begins anew: a session by the certificate, else by the bootstrap token.
+    async fn by_credentials(&self, exchange: &Exchange<'_>, state: &mut State) -> Result<Granted, ExchangeError> {
+        let mut hindrance = None;
         if let Some(files) = &self.settings.identity {
             match exchange.session(files).await {
-                Ok(granted) => return self.keep(state, granted, asked_at),
-                Err(refused) if refused.is_passing() => return Err(refused),
-                Err(refused) => error = Some(refused),
+                Err(refused) if !refused.is_passing() => hindrance = Some(refused),
+                result => return result,
             }
         }
-        if let Some(token) = self.settings.bootstrap_token.as_ref().filter(|_| !state.bootstrap_is_spent) {
-            if let Some(error) = &error {
-                tracing::warn!(%error, "no session can be had from TokenSmith; the bootstrap token is used");
-            }
-            match exchange.bootstrap(token).await {
-                Ok(granted) => {
-                    state.bootstrap_is_spent = true;
-                    return self.keep(state, granted, asked_at);
-                }
-                Err(refused) if refused.is_passing() => return Err(refused),
-                // What hinders a session can be mended, other than a bootstrap token.
-                Err(refused) => error = error.or(Some(refused)),
-            }
+        let Some(token) = self.settings.bootstrap_token.as_ref().filter(|_| !state.bootstrap_is_spent) else {
+            return Err(hindrance.unwrap_or(ExchangeError::Spent));
+        };
+        if let Some(error) = &hindrance {
+            tracing::warn!(%error, "no session can be had from TokenSmith; the bootstrap token is used");
         }
-        Err(error.unwrap_or(ExchangeError::Spent))
+        match exchange.bootstrap(token).await {
+            Ok(granted) => {
+                state.bootstrap_is_spent = true;
+                Ok(granted)
+            }
+            Err(refused) if refused.is_passing() => Err(refused),
+            // What hinders a session can be mended, other than a bootstrap token.
+            Err(refused) => Err(hindrance.unwrap_or(refused)),
+        }
     }
 
     /// Keeps what was granted. Lifetimes count from before the request: its answer may have been long on its way.
-    fn keep(&self, state: &mut State, granted: Granted, asked_at: Moment) -> Result<(), ExchangeError> {
+    fn keep(&self, state: &mut State, granted: Granted, asked_at: Moment) {
         let held = |token, length| Held { token, lifetime: Lifetime::new(asked_at, length) };
         state.access = Some(held(granted.access, granted.access_lifetime));
         state.refresh = granted.refresh.map(|(token, length)| held(token, length));
@@ -248,6 +265,5 @@ impl TokenSmith {
             target_service = self.settings.target_service,
             "TokenSmith gave a token"
         );
-        Ok(())
     }
 }
