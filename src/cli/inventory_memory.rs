@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use mds::inventory::{Pull, parse_lock, pull_text};
+use mds::inventory::{Pull, parse_lock};
 use mds::settings::ServiceUrl;
 use mds::types::Digest;
 
@@ -25,18 +25,19 @@ impl InventoryMemory {
         Self { path: state.join(format!("inventory-{name}.json")) }
     }
 
-    /// Keeps what was pulled. Without success the next start has to wait for SMD.
-    pub(crate) fn remember(&self, pull: &Pull) {
-        if let Err(error) = self.write(pull) {
+    /// Keeps what was pulled, as the text of [`pull_text`](mds::inventory::pull_text). Without success the next start has
+    /// to wait for SMD.
+    pub(crate) fn remember(&self, text: &str) {
+        if let Err(error) = self.write(text) {
             tracing::debug!(path = %self.path.display(), %error, "the inventory cannot be remembered");
         }
     }
 
-    fn write(&self, pull: &Pull) -> std::io::Result<()> {
+    fn write(&self, text: &str) -> std::io::Result<()> {
         let fresh = self.path.with_extension("new");
         fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
         let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&fresh)?;
-        file.write_all(pull_text(pull)?.as_bytes())?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(fresh, &self.path)
     }
@@ -52,7 +53,7 @@ impl InventoryMemory {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use mds::inventory::mock_inventory;
+    use mds::inventory::{mock_inventory, pull_text};
 
     use super::*;
 
@@ -62,7 +63,7 @@ mod tests {
         let memory = |url: &str| InventoryMemory::new(&folder.path().join("state"), &ServiceUrl::smd(url).unwrap());
         assert_eq!(memory("http://a").recall(), None);
         let pull = Pull::from(mock_inventory());
-        memory("http://a").remember(&pull);
+        memory("http://a").remember(&pull_text(&pull).unwrap());
         assert_eq!((memory("http://a/hsm/v2/").recall(), memory("http://b").recall()), (Some(pull), None));
         let mode = fs::metadata(&memory("http://a").path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, MODE);

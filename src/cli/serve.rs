@@ -178,7 +178,7 @@ fn resolve_inventory(
             let latest = Arc::new(LatestInventory::default());
             let state = arguments.tree.state.folder();
             let smd = settings.map(|settings| {
-                let memory = InventoryMemory::new(&state, &settings.url.value);
+                let memory = Arc::new(InventoryMemory::new(&state, &settings.url.value));
                 Smd { settings, latest: Arc::clone(&latest), memory }
             });
             Ok((InventoryInput::Followed(latest), smd))

@@ -24,7 +24,7 @@ pub(crate) struct Smd {
     /// Where what is pulled goes.
     pub(crate) latest: Arc<LatestInventory>,
     /// What is kept of it from start to start.
-    pub(crate) memory: InventoryMemory,
+    pub(crate) memory: Arc<InventoryMemory>,
 }
 
 impl Smd {
@@ -39,9 +39,11 @@ impl Smd {
         let teller = Teller { shared, wake: Mutex::new(wake), said: Mutex::default() };
         let (latest, memory) = (&self.latest, &self.memory);
         let report = |report: PullReport<'_>| match report {
-            PullReport::Changed(pull) => {
-                teller.tell_change(pull);
-                memory.remember(pull);
+            PullReport::Changed(taken) => {
+                teller.tell_change(&taken.pull);
+                let (taken, memory) = (Arc::clone(taken), Arc::clone(memory));
+                // Nobody waits for the disk.
+                drop(tokio::task::spawn_blocking(move || memory.remember(&taken.text)));
             }
             PullReport::Same => teller.shared.mend(PART),
             PullReport::Failed(error) => {

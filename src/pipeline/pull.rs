@@ -1,13 +1,14 @@
 //! Following SMD: pulling again and again, whatever happens to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::latest::LatestInventory;
+use super::latest::{LatestInventory, Taken};
+use crate::inventory::Backoff;
 use crate::inventory::smd::{SmdClient, SmdError};
-use crate::inventory::{Backoff, Pull};
 use crate::settings::SyncSettings;
 
 /// After a pull that failed, the next one follows so soon at first; each further one after twice the time, up to the
@@ -20,7 +21,7 @@ const LEAST_BETWEEN_HINTS: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub enum PullReport<'a> {
     /// The inventory, or what its source said besides, is another than before.
-    Changed(&'a Pull),
+    Changed(&'a Arc<Taken>),
     /// Everything is as before.
     Same,
     /// There is none; what was pulled before stays.
@@ -32,7 +33,7 @@ pub enum PullReport<'a> {
 /// future.
 pub async fn keep_pulling(
     client: &SmdClient,
-    latest: &LatestInventory,
+    latest: &Arc<LatestInventory>,
     sync: SyncSettings,
     hint: &Notify,
     report: &(dyn Fn(PullReport<'_>) + Send + Sync),
@@ -43,11 +44,18 @@ pub async fn keep_pulling(
     loop {
         let pulled = client.pull().await;
         failures = if pulled.is_ok() { 0 } else { failures + 1 };
-        match pulled.map(|pull| latest.take(pull)) {
-            Ok(Ok(Some(taken))) => report(PullReport::Changed(&taken.pull)),
-            Ok(Ok(None)) => report(PullReport::Same),
-            Ok(Err(error)) => tracing::error!(%error, "the inventory has no text form"),
+        match pulled {
             Err(error) => report(PullReport::Failed(&error)),
+            Ok(pull) => {
+                // The text of a large inventory takes a while to be made, and requests are answered on this thread too.
+                let latest = Arc::clone(latest);
+                match tokio::task::spawn_blocking(move || latest.take(pull)).await {
+                    Ok(Ok(Some(taken))) => report(PullReport::Changed(&taken)),
+                    Ok(Ok(None)) => report(PullReport::Same),
+                    Ok(Err(error)) => tracing::error!(%error, "the inventory has no text form"),
+                    Err(error) => tracing::error!(%error, "the inventory cannot be taken"),
+                }
+            }
         }
         latest.mark_tried();
         let ended = Instant::now();
