@@ -525,3 +525,88 @@ fn the_command_line_wins_over_the_environment() {
     sandbox.build();
     assert_eq!(with(&[("MDS_SITE", "nowhere")], &["render", "tc1000", "--tree", "tree"]), Some(0));
 }
+
+#[test]
+fn what_documents_mean_to_cloud_init_alone_is_a_warning_and_stops_nothing() {
+    let sandbox = Sandbox::new();
+    let text = "#cloud-config\nruncmd: [date]\nwrite_files:\n  - path: /etc/{{ hostname }}\n    permissions: 0644\nruncmd: [id]\n";
+    sandbox.write("site/groups/compute/cloud-config.yaml", text);
+    for arguments in [&["build", "--check", "--site", "site", "--mock-smd"][..], &[&BUILD[..], &["--dry-run"]].concat()]
+    {
+        let said = sandbox.run(arguments);
+        assert!(said.starts_with("exit code 0"), "{said}");
+        assert!(
+            said.contains("warning[yaml-ambiguous-value]") && said.contains("warning[yaml-duplicate-key]"),
+            "{said}"
+        );
+    }
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 0
+    --- stdout
+    published release [DIGEST]
+    3 nodes, 15 documents
+    the first release of this tree
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    publishing
+    warning[yaml-ambiguous-value]: groups/compute/cloud-config.yaml: the value in line 5, column 18 of the rendered text is a number in base 8 to cloud-init, which reads YAML 1.1
+      hint: put it in quotes if a text is meant, else write it another way
+      concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
+    warning[yaml-duplicate-key]: groups/compute/cloud-config.yaml: the key `runcmd` in line 2, column 1 stands once more in line 6, column 1 of the rendered text, and only what is last counts
+      hint: take one out, or put together what they say
+      concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
+    0 errors, 2 warnings
+    ");
+    // Documents that are taken over are not looked at again.
+    let again = sandbox.run(&BUILD);
+    assert!(again.contains("no node has changed") && !again.contains("warning"), "{again}");
+    let anew = sandbox.run(&[&BUILD[..], &["--anew"]].concat());
+    assert!(anew.contains("warning[yaml-duplicate-key]"), "{anew}");
+    assert_eq!(sandbox.json(&[&BUILD[..], &["--anew"]].concat())["findings"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn a_document_that_nodes_would_ignore_stops_the_build_unless_the_site_says_otherwise() {
+    let sandbox = Sandbox::new();
+    sandbox.write("site/groups/compute/cloud-config.yaml", "#cloud-confg\nruncmd: [date]\n");
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 1
+    --- stdout
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    error[unknown-header]: groups/compute/cloud-config.yaml: the document begins with no header that cloud-init knows, so that nodes ignore all of it
+      hint: did you mean `#cloud-config`?
+      concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
+    1 error, 0 warnings
+    ");
+    let settings = cli_support::SETTINGS;
+    sandbox.write("site/mds.toml", &format!("{settings}\n[check.severity]\nunknown-header = \"warning\"\n"));
+    assert!(sandbox.run(&BUILD).contains("warning[unknown-header]"));
+    sandbox.write("site/groups/compute/cloud-config.yaml", "#cloud-config\na: 1\na: 2\n");
+    sandbox.write("site/mds.toml", &format!("{settings}\n[check.severity]\nyaml-duplicate-key = \"error\"\n"));
+    let said = sandbox.run(&BUILD);
+    assert!(said.starts_with("exit code 1") && said.contains("error[yaml-duplicate-key]"), "{said}");
+}
+
+#[test]
+fn what_cloud_init_cannot_read_stops_the_build_though_other_readers_can() {
+    let sandbox = Sandbox::new();
+    let text = "#cloud-config\nusers:\n  - name: x\n    expiredate: 2029-02-30\n    uid:\t1000\n";
+    sandbox.write("site/groups/compute/cloud-config.yaml", text);
+    assert_snapshot!(sandbox.run(&BUILD), @"
+    exit code 1
+    --- stdout
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    error[yaml-syntax]: groups/compute/cloud-config.yaml: cloud-init's YAML reader fails on the value in line 4, column 17 of the rendered text
+      hint: it looks like a date or number, and is none; put it in quotes
+      concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
+    error[yaml-syntax]: groups/compute/cloud-config.yaml: cloud-init's YAML reader refuses the tab in line 5, column 9 of the rendered text
+      hint: write spaces; tabs may stand in quotes and in block scalars only
+      concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
+    2 errors, 0 warnings
+    ");
+}

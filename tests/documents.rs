@@ -52,8 +52,8 @@ fn render_everything(inventory: &Inventory, files: &[(&str, &str)]) -> Result<Ve
         Ok::<(), ()>(())
     });
     match rendered {
-        Ok(()) => Ok(ids),
-        Err(Stopped::Problems(problems)) => Err(problems),
+        Ok(_) => Ok(ids),
+        Err(Stopped::Problems { problems, .. }) => Err(problems),
         Err(Stopped::Sink(())) => unreachable!("the sink takes everything"),
     }
 }

@@ -84,6 +84,7 @@ fn the_inventory_is_the_originals_and_in_the_form_of_a_lock_file() {
 fn the_site_builds_without_findings() {
     let built = draft(&prepared(&example()), &mut NoObserver).unwrap();
     assert_eq!((built.manifest.nodes().len(), built.manifest.document_count()), (3, 17));
+    assert_eq!(built.findings, []);
 }
 
 #[test]

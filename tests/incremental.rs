@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mds::inventory::{Inventory, Node, synthetic_inventory};
-use mds::pipeline::{Earlier, InventoryInput, NoObserver, Prepared, SiteInput, draft, prepare, publish_changes};
+use mds::pipeline::{
+    Earlier, InventoryInput, NoObserver, Prepared, SiteInput, Updated, draft, prepare, publish_changes,
+};
 use mds::release::Tree;
 use mds::types::{Digest, GroupLabel, ReleaseId};
 use proptest::prelude::*;
@@ -62,8 +64,8 @@ impl Cluster {
         let earlier = Earlier { program: Some(self.program), release: manifest.as_ref().zip(inputs.as_ref()) };
         let mut lock = self.tree.lock().unwrap();
         let time: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-        let (published, rendered) =
-            publish_changes(&prepared, &earlier, false, &mut lock, time, &mut NoObserver).unwrap();
+        let updated = publish_changes(&prepared, &earlier, false, &mut lock, time, &mut NoObserver).unwrap();
+        let Updated { published, rendered, .. } = updated;
         assert_eq!(published.id, draft(&prepared, &mut NoObserver).unwrap().id, "it is not what a whole build gives");
         assert!(self.tree.verify().unwrap().is_whole());
         (published.id, rendered)

@@ -229,6 +229,15 @@ fn messages_about_files_and_documents_show_no_secret() {
         ("groups/compute/cloud-config.yaml", "#cloud-config\nkey: !<{{ token }} {{ token }}\n".to_owned()),
         ("groups/compute/cloud-config.yaml", "#cloud-config\n\"{{ token }}\\q\": 1\n".to_owned()),
         ("groups/compute/cloud-config.yaml", "#cloud-config\n{{ token }}\tx: [}\n".to_owned()),
+        // Documents that are YAML, and that cloud-init cannot read.
+        ("groups/compute/cloud-config.yaml", "#cloud-config\na: !{{ token }} {{ token }}\n".to_owned()),
+        ("groups/compute/cloud-config.yaml", "#cloud-config\na: &{{ token }} 1\nb: &{{ token }} 2\n".to_owned()),
+        ("groups/compute/cloud-config.yaml", "#cloud-config\na: !!int {{ token }}\n".to_owned()),
+        ("groups/compute/cloud-config.yaml", "#cloud-config\na: [{{ token }}?{{ token }}]\n".to_owned()),
+        ("groups/compute/cloud-config.yaml", "#cloud-config\n? [{{ token }}]\n: 1\n".to_owned()),
+        ("groups/compute/cloud-config.yaml", "#cloud-config\n{{ token }}\n".to_owned()),
+        ("groups/compute/cloud-config.yaml", "#cloud-config\na: 1\n--- {{ token }}\n".to_owned()),
+        ("groups/compute/cloud-config.yaml", "# {{ token }}\na: 1\n".to_owned()),
         // Templates that do not parse, beside a secret.
         ("groups/compute/cloud-config.yaml", format!("#cloud-config\npassword: {TOKEN} {{{{ \"{TOKEN}\" | }}}}\n")),
         ("groups/compute/cloud-config.yaml", format!("#cloud-config\n# {TOKEN} {{% if %}} {TOKEN}\n")),
@@ -272,4 +281,14 @@ fn messages_about_files_and_documents_show_no_secret() {
     }
     assert!(leaks.is_empty(), "{leaks}");
     assert!(accepted.is_empty(), "these should be refused: {accepted:#?}");
+}
+
+#[test]
+fn warnings_about_documents_show_no_secret() {
+    let sandbox = sandbox();
+    let text =
+        "#cloud-config\n{{ token }}: 1\n{{ token }}: 0644\n\"{{ own_token }}\": 2\n\"{{ own_token }}\": 2024-01-01\n";
+    sandbox.write("site/groups/compute/cloud-config.yaml", text);
+    let said = run_clean(&sandbox, &["build", "--check", "--site", "site"]);
+    assert!(said.contains("warning[yaml-duplicate-key]") && said.contains("warning[yaml-ambiguous-value]"), "{said}");
 }

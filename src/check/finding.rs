@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::rules::rule;
 use crate::render::RenderProblem;
 use crate::types::{NodeId, Problem};
 
@@ -55,7 +56,8 @@ impl Finding {
 
 impl From<RenderProblem> for Finding {
     fn from(found: RenderProblem) -> Self {
-        Self::error(found.rule, found.problem, found.nodes)
+        let severity = rule(found.rule).map_or(Severity::Error, |rule| rule.severity);
+        Self { rule: Cow::Borrowed(found.rule), severity, problem: found.problem, nodes: found.nodes }
     }
 }
 

@@ -5,11 +5,13 @@
 mod conflicts;
 mod documents;
 mod finding;
+mod header;
 mod inventory;
 mod report;
 mod rules;
 mod unused;
 mod values;
+mod yaml;
 
 pub use conflicts::conflicts;
 pub use documents::document_inspector;

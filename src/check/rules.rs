@@ -32,7 +32,7 @@ const fn note(id: &'static str) -> Rule {
 }
 
 /// Every rule, sorted by id.
-pub const RULES: [Rule; 32] = [
+pub const RULES: [Rule; 37] = [
     warning("address-outside-networks"),
     fixed("boot-interface"),
     error("duplicate-address"),
@@ -61,9 +61,14 @@ pub const RULES: [Rule; 32] = [
     warning("secret-in-settings"),
     fixed("template"),
     warning("unknown-group"),
+    error("unknown-header"),
     warning("unknown-node"),
     warning("unused-user-data"),
     fixed("vlan-name"),
+    fixed("yaml-aliases"),
+    warning("yaml-ambiguous-value"),
+    warning("yaml-duplicate-key"),
+    warning("yaml-line-ends"),
     fixed("yaml-syntax"),
 ];
 

@@ -6,7 +6,9 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
 use mds::check::Summary;
-use mds::pipeline::{Earlier, InventoryInput, Prepared, draft, drop_problem, lock_age, prepare, publish_changes};
+use mds::pipeline::{
+    Earlier, InventoryInput, Prepared, Updated, draft, drop_problem, lock_age, prepare, publish_changes,
+};
 use mds::release::{Manifest, ReleaseDifference, Tree, diff};
 use mds::types::{Digest, Problem, ReleaseId};
 use serde_json::{Value, json};
@@ -68,12 +70,13 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
         let old = lock_age(settings, &inventory, &prepared.lock, today(), arguments.max_lock_age);
         prepared.findings.extend(old);
         let built = draft(&prepared, &mut progress)?;
+        prepared.findings.extend(built.findings);
         drop(progress);
         return print_check(&prepared, &built.manifest, output);
     }
     let report = match arguments.dry_run {
-        true => dry_run(arguments, &prepared, &inventory, &mut progress)?,
-        false => publish(arguments, &prepared, &inventory, &mut progress)?,
+        true => dry_run(arguments, &mut prepared, &inventory, &mut progress)?,
+        false => publish(arguments, &mut prepared, &inventory, &mut progress)?,
     };
     drop(progress);
     report.print(&prepared, output)?;
@@ -82,11 +85,12 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
 
 fn dry_run(
     arguments: &BuildArguments,
-    prepared: &Prepared,
+    prepared: &mut Prepared,
     inventory: &InventoryInput,
     progress: &mut Progress,
 ) -> Result<Report, CliError> {
     let built = draft(prepared, progress)?;
+    prepared.findings.extend(built.findings);
     let current = current_manifest(arguments)?;
     let refused = match &current {
         Some((_, current)) if !arguments.accept_drop => {
@@ -102,7 +106,7 @@ fn dry_run(
 
 fn publish(
     arguments: &BuildArguments,
-    prepared: &Prepared,
+    prepared: &mut Prepared,
     inventory: &InventoryInput,
     progress: &mut Progress,
 ) -> Result<Report, CliError> {
@@ -123,7 +127,9 @@ fn publish(
     let inputs = current.as_ref().filter(|_| !arguments.anew).and_then(|(id, _)| tree.inputs(*id));
     let release = current.as_ref().zip(inputs.as_ref()).map(|((_, manifest), inputs)| (manifest, inputs));
     let earlier = Earlier { program: program_digest(), release };
-    let (published, rendered) = publish_changes(prepared, &earlier, accepts_drop, &mut lock, now, progress)?;
+    let updated = publish_changes(prepared, &earlier, accepts_drop, &mut lock, now, progress)?;
+    let Updated { published, rendered, findings } = updated;
+    prepared.findings.extend(findings);
     Ok(Report { rendered, ..Report::new(published.id, &published.manifest, current, true) })
 }
 

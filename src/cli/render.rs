@@ -102,8 +102,10 @@ fn from_site(arguments: &RenderArguments, selector: &Selector) -> Result<Documen
         Ok::<(), Infallible>(())
     });
     match rendered {
-        Ok(()) => Ok(Documents { node: facts.id().clone(), groups: facts.groups.clone(), bodies }),
-        Err(Stopped::Problems(problems)) => Err(CliError::Findings(problems.into_iter().map(Finding::from).collect())),
+        Ok(_) => Ok(Documents { node: facts.id().clone(), groups: facts.groups.clone(), bodies }),
+        Err(Stopped::Problems { problems, .. }) => {
+            Err(CliError::Findings(problems.into_iter().map(Finding::from).collect()))
+        }
         Err(Stopped::Sink(never)) => match never {},
     }
 }

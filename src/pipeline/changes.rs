@@ -3,6 +3,10 @@
 //!
 //! A node's documents depend on the site, on the program, and on its own entry in the inventory; templates see no other
 //! node. So equal digests of the three mean equal documents.
+//!
+//! Documents that are taken over are not inspected again. Errors cannot be among them, or the earlier release would not
+//! be there; warnings of them were given when they were rendered, and are given anew by `mds build --check`,
+//! `--dry-run` and `--anew`, which render everything.
 
 use std::collections::HashMap;
 

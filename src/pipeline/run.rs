@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::changes::Earlier;
 use super::observe::{Observer, Phase};
 use super::prepare::{BuildError, Prepared, sorted};
-use crate::check::{Finding, Severity, Summary, document_inspector};
+use crate::check::{Finding, Severity, Summary, document_inspector, with_severities};
 use crate::release::{
     DraftRelease, FindingsSummary, Manifest, NodeEntry, Provenance, Published, ReleaseSink, SiteSource, StoreError,
     TreeLock,
@@ -21,6 +21,19 @@ pub struct Built {
     pub id: ReleaseId,
     /// Its manifest.
     pub manifest: Manifest,
+    /// What was found in its documents that does not stop it.
+    pub findings: Vec<Finding>,
+}
+
+/// A release of which only the nodes that had changed were rendered.
+#[derive(Debug)]
+pub struct Updated {
+    /// The release.
+    pub published: Published,
+    /// How many nodes were rendered.
+    pub rendered: usize,
+    /// What was found in the documents of these nodes that does not stop the release.
+    pub findings: Vec<Finding>,
 }
 
 /// Builds without writing anything.
@@ -29,9 +42,9 @@ pub struct Built {
 /// All findings, when one of them is an error.
 pub fn draft(prepared: &Prepared, observer: &mut dyn Observer) -> Result<Built, BuildError> {
     let mut draft = DraftRelease::new();
-    render_into(prepared, &mut draft, observer)?;
+    let findings = render_into(prepared, &mut draft, observer)?;
     let (id, manifest) = draft.finish()?;
-    Ok(Built { id, manifest })
+    Ok(Built { id, manifest, findings })
 }
 
 /// Builds and publishes. On any error the tree stays as it is.
@@ -45,13 +58,14 @@ pub fn publish(
     observer: &mut dyn Observer,
 ) -> Result<Published, BuildError> {
     let mut writer = lock.begin()?;
-    render_into(prepared, &mut writer, observer)?;
+    let findings = render_into(prepared, &mut writer, observer)?;
     observer.begin(Phase::Publishing);
-    Ok(writer.finish(provenance(prepared, time))?)
+    Ok(writer.finish(provenance(prepared, &findings, time))?)
 }
 
-/// As [`publish`], and renders only the nodes that have changed since an earlier release. Returns how many those were.
-/// With `accepts_drop`, the log of the tree says that somebody accepted what is gone.
+/// As [`publish`], and renders only the nodes that have changed since an earlier release. Documents of the others are
+/// not looked at again, so what was found in them then is not found now: a draft looks at everything. With
+/// `accepts_drop`, the log of the tree says that somebody accepted what is gone.
 ///
 /// # Errors
 /// As [`publish`].
@@ -62,7 +76,7 @@ pub fn publish_changes(
     lock: &mut TreeLock,
     time: Timestamp,
     observer: &mut dyn Observer,
-) -> Result<(Published, usize), BuildError> {
+) -> Result<Updated, BuildError> {
     let mut writer = lock.begin()?;
     if accepts_drop {
         writer.accept_drop();
@@ -70,39 +84,46 @@ pub fn publish_changes(
     let inputs = earlier.inputs_now(prepared)?;
     let changed = earlier.reuse(prepared, &inputs, &mut writer);
     let rendered = changed.len();
-    render_nodes(prepared, changed, &mut writer, observer)?;
+    let findings = render_nodes(prepared, changed, &mut writer, observer)?;
     observer.begin(Phase::Publishing);
-    Ok((writer.finish_with(provenance(prepared, time), Some(&inputs))?, rendered))
+    let published = writer.finish_with(provenance(prepared, &findings, time), Some(&inputs))?;
+    Ok(Updated { published, rendered, findings })
 }
 
-fn render_into(prepared: &Prepared, sink: &mut dyn ReleaseSink, observer: &mut dyn Observer) -> Result<(), BuildError> {
+fn render_into(
+    prepared: &Prepared,
+    sink: &mut dyn ReleaseSink,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Finding>, BuildError> {
     render_nodes(prepared, (0..prepared.plan.facts().len()).collect(), sink, observer)
 }
 
+/// Renders nodes, and returns what was found in their documents that does not stop the release.
 fn render_nodes(
     prepared: &Prepared,
     nodes: Vec<usize>,
     sink: &mut dyn ReleaseSink,
     observer: &mut dyn Observer,
-) -> Result<(), BuildError> {
+) -> Result<Vec<Finding>, BuildError> {
     let plan = &prepared.plan;
     observer.begin(Phase::Rendering { nodes: nodes.len() });
     let rendered = render_some(plan, nodes, &document_inspector(), &mut |node| {
         observer.node_done();
         take(sink, &plan.facts()[node.index], node)
     });
-    let broken = match rendered {
-        Ok(()) => Vec::new(),
+    let (broken, remarks) = match rendered {
+        Ok(remarks) => (Vec::new(), remarks),
         Err(Stopped::Sink(error)) => return Err(error.into()),
-        Err(Stopped::Problems(problems)) => problems,
+        Err(Stopped::Problems { problems, remarks }) => (problems, remarks),
     };
+    let found = broken.into_iter().chain(remarks).map(Finding::from).collect();
+    let found = with_severities(&prepared.site.settings.check, found);
     // Errors that were found before rendering are reported together with those that rendering found.
-    let has_errors = !broken.is_empty() || prepared.findings.iter().any(|finding| finding.severity == Severity::Error);
+    let has_errors = prepared.findings.iter().chain(&found).any(|finding| finding.severity == Severity::Error);
     if has_errors {
-        let rendered = broken.into_iter().map(Finding::from);
-        return Err(BuildError::Findings(sorted(prepared.findings.iter().cloned().chain(rendered).collect())));
+        return Err(BuildError::Findings(sorted(prepared.findings.iter().cloned().chain(found).collect())));
     }
-    Ok(())
+    Ok(found)
 }
 
 fn take(sink: &mut dyn ReleaseSink, facts: &NodeFacts, node: RenderedNode) -> Result<(), StoreError> {
@@ -135,8 +156,8 @@ pub(super) fn entry(
     }
 }
 
-fn provenance(prepared: &Prepared, time: Timestamp) -> Provenance {
-    let Summary { errors, warnings, notes } = Summary::of(&prepared.findings);
+fn provenance(prepared: &Prepared, rendered: &[Finding], time: Timestamp) -> Provenance {
+    let [before, after] = [&prepared.findings[..], rendered].map(Summary::of);
     let site = match &prepared.site.origin {
         SiteOrigin::Folder { path } => SiteSource::Folder { folder: path.display().to_string(), commit: None },
         SiteOrigin::Repository { url, revision, commit, subfolder } => SiteSource::Repository {
@@ -151,6 +172,10 @@ fn provenance(prepared: &Prepared, time: Timestamp) -> Provenance {
         inventory: prepared.inventory_digest,
         mds_version: env!("CARGO_PKG_VERSION").to_owned(),
         time,
-        findings: FindingsSummary { errors, warnings, notes },
+        findings: FindingsSummary {
+            errors: before.errors + after.errors,
+            warnings: before.warnings + after.warnings,
+            notes: before.notes + after.notes,
+        },
     }
 }

@@ -20,19 +20,19 @@ mod yaml;
 pub use context::NODE_NAMES;
 pub use facts::{GroupOrder, NodeFacts};
 pub use node::{NodeRenderer, RenderedNode};
-pub use parallel::{Inspector, Stopped, render_all, render_some};
+pub use parallel::{Inspector, Rendered, Stopped, render_all, render_some};
 pub use plan::Plan;
 
 use crate::types::{NodeId, Problem};
 
-/// A problem that stopped a document, with every node it hits.
+/// A problem of documents, with every node it hits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderProblem {
     /// The rule that is broken.
     pub rule: &'static str,
     /// What is wrong, and where.
     pub problem: Problem,
-    /// The nodes whose document it stops, in the order of their ids. Empty when it stops all rendering.
+    /// The nodes whose document it hits, in the order of their ids. Empty when it stops all rendering.
     pub nodes: Vec<NodeId>,
 }
 
@@ -43,6 +43,15 @@ pub struct NodeProblem {
     pub rule: &'static str,
     /// What is wrong, and where.
     pub problem: Problem,
+}
+
+/// What an inspector has to say of one node's documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What stops them.
+    pub problems: Vec<NodeProblem>,
+    /// What does not: whoever renders decides what comes of it.
+    pub remarks: Vec<NodeProblem>,
 }
 
 /// The rule that templates parse, find every name, and keep within their bounds.

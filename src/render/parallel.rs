@@ -15,7 +15,7 @@ use super::engine::too_slow;
 use super::facts::NodeFacts;
 use super::node::RenderedNode;
 use super::plan::Plan;
-use super::{NodeProblem, RenderProblem, TEMPLATE_RULE};
+use super::{NodeProblem, RenderProblem, TEMPLATE_RULE, Verdict};
 use crate::types::{NodeId, Place, Problem};
 
 /// Nodes a worker takes at once: enough to make handing over cheap, few enough to keep memory small.
@@ -29,11 +29,19 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Stack of a worker in bytes: templates nest deeper in debug builds than the default allows.
 const STACK: usize = 16 << 20;
 
+/// What inspectors remarked on documents that they let through, each remark once with the nodes it concerns.
+pub type Rendered = Vec<RenderProblem>;
+
 /// Why rendering did not give every node its documents.
 #[derive(Debug)]
 pub enum Stopped<E> {
     /// Documents have problems.
-    Problems(Vec<RenderProblem>),
+    Problems {
+        /// What stopped them.
+        problems: Vec<RenderProblem>,
+        /// What was remarked on these and all other documents.
+        remarks: Rendered,
+    },
     /// The receiver of the documents failed.
     Sink(E),
 }
@@ -47,13 +55,17 @@ type Doing = Option<(Instant, Arc<str>, usize)>;
 /// One finished chunk: its position, and a result for each of its nodes.
 type Chunk = (usize, Results);
 
-/// The nodes of a chunk by position, each with its documents or what is wrong with them.
-type Results = Vec<(usize, Result<RenderedNode, Vec<NodeProblem>>)>;
+/// The nodes of a chunk by position, each with its documents or what is wrong with them, and with what was remarked.
+type Results = Vec<(usize, Outcome, Vec<NodeProblem>)>;
+
+/// A node's documents, or what is wrong with them.
+type Outcome = Result<RenderedNode, Vec<NodeProblem>>;
 
 /// Looks at a node's finished documents, on the thread that rendered them.
-pub type Inspector = Arc<dyn Fn(&NodeFacts, &RenderedNode) -> Vec<NodeProblem> + Send + Sync>;
+pub type Inspector = Arc<dyn Fn(&NodeFacts, &RenderedNode) -> Verdict + Send + Sync>;
 
-/// Renders every node of the plan, lets `inspect` look at its documents, and hands the documents to `sink` in the order of the nodes' ids.
+/// Renders every node of the plan, lets `inspect` look at its documents, and hands the documents to `sink` in the order
+/// of the nodes' ids. Returns what was remarked.
 ///
 /// # Errors
 /// All problems of all nodes, each once with the nodes it hits; after the first problem nothing more goes to the sink.
@@ -62,7 +74,7 @@ pub fn render_all<E>(
     plan: &Arc<Plan>,
     inspect: &Inspector,
     sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>,
-) -> Result<(), Stopped<E>> {
+) -> Result<Rendered, Stopped<E>> {
     render_some(plan, (0..plan.facts().len()).collect(), inspect, sink)
 }
 
@@ -75,7 +87,7 @@ pub fn render_some<E>(
     nodes: Vec<usize>,
     inspect: &Inspector,
     sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>,
-) -> Result<(), Stopped<E>> {
+) -> Result<Rendered, Stopped<E>> {
     let chunks = nodes.len().div_ceil(CHUNK);
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let (sender, receiver) = sync_channel(WAITING_CHUNKS);
@@ -90,16 +102,28 @@ pub fn render_some<E>(
         let started = thread::Builder::new().name("render".to_owned()).stack_size(STACK).spawn(worker);
         if let Err(error) = started {
             let problem = Problem::new(format!("a thread for rendering cannot be started: {error}"));
-            return Err(Stopped::Problems(vec![RenderProblem { rule: TEMPLATE_RULE, problem, nodes: Vec::new() }]));
+            return Err(no_rendering(problem));
         }
     }
     drop(sender);
-    let mut collector = Collector { plan, sink, chunks, problems: Grouped::default(), next: 0, early: BTreeMap::new() };
+    let mut collector = Collector {
+        plan,
+        sink,
+        chunks,
+        problems: Grouped::default(),
+        remarks: Grouped::default(),
+        next: 0,
+        early: BTreeMap::new(),
+    };
     let result = collector.run(&receiver, &activities);
     shared.abandoned.store(true, Ordering::Relaxed);
     result?;
-    let problems = collector.problems.into_list();
-    if problems.is_empty() { Ok(()) } else { Err(Stopped::Problems(problems)) }
+    if collector.problems.is_empty() { Ok(collector.remarks.into_list()) } else { Err(collector.stopped()) }
+}
+
+fn no_rendering<E>(problem: Problem) -> Stopped<E> {
+    let problems = vec![RenderProblem { rule: TEMPLATE_RULE, problem, nodes: Vec::new() }];
+    Stopped::Problems { problems, remarks: Vec::new() }
 }
 
 struct Shared {
@@ -122,7 +146,11 @@ fn work(plan: &Plan, inspect: &Inspector, shared: &Shared, activity: &Activity, 
             let rendered = catch_unwind(AssertUnwindSafe(|| renderer.render_watched(index, &mut watch)));
             let path = set(activity, None).map_or_else(String::new, |(_, path, _)| path.to_string());
             let rendered = rendered.unwrap_or_else(|_| Err(vec![broken_down(path)]));
-            results.push((index, rendered.and_then(|node| inspected(plan, inspect, node))));
+            let (outcome, remarks) = match rendered {
+                Ok(node) => inspected(plan, inspect, node),
+                Err(problems) => (Err(problems), Vec::new()),
+            };
+            results.push((index, outcome, remarks));
         }
         if sender.send((chunk, results)).is_err() {
             return;
@@ -130,9 +158,9 @@ fn work(plan: &Plan, inspect: &Inspector, shared: &Shared, activity: &Activity, 
     }
 }
 
-fn inspected(plan: &Plan, inspect: &Inspector, node: RenderedNode) -> Result<RenderedNode, Vec<NodeProblem>> {
-    let problems = inspect(&plan.facts()[node.index], &node);
-    if problems.is_empty() { Ok(node) } else { Err(problems) }
+fn inspected(plan: &Plan, inspect: &Inspector, node: RenderedNode) -> (Outcome, Vec<NodeProblem>) {
+    let Verdict { problems, remarks } = inspect(&plan.facts()[node.index], &node);
+    (if problems.is_empty() { Ok(node) } else { Err(problems) }, remarks)
 }
 
 fn broken_down(path: String) -> NodeProblem {
@@ -150,6 +178,7 @@ struct Collector<'a, E> {
     sink: &'a mut dyn FnMut(RenderedNode) -> Result<(), E>,
     chunks: usize,
     problems: Grouped,
+    remarks: Grouped,
     next: usize,
     early: BTreeMap<usize, Results>,
 }
@@ -165,8 +194,8 @@ impl<E> Collector<'_, E> {
             }
             while let Some(results) = self.early.remove(&self.next) {
                 self.next += 1;
-                for (index, result) in results {
-                    self.take(index, result)?;
+                for (index, outcome, remarks) in results {
+                    self.take(index, outcome, remarks)?;
                 }
             }
             if last_look.elapsed() >= LOOK {
@@ -176,12 +205,13 @@ impl<E> Collector<'_, E> {
         }
     }
 
-    fn take(&mut self, index: usize, result: Result<RenderedNode, Vec<NodeProblem>>) -> Result<(), Stopped<E>> {
-        match result {
+    fn take(&mut self, index: usize, outcome: Outcome, remarks: Vec<NodeProblem>) -> Result<(), Stopped<E>> {
+        let id = self.plan.facts()[index].id();
+        remarks.into_iter().for_each(|remark| self.remarks.add(remark, id));
+        match outcome {
             Ok(node) if self.problems.is_empty() => (self.sink)(node).map_err(Stopped::Sink),
             Ok(_) => Ok(()),
             Err(problems) => {
-                let id = self.plan.facts()[index].id();
                 problems.into_iter().for_each(|problem| self.problems.add(problem, id));
                 Ok(())
             }
@@ -198,10 +228,15 @@ impl<E> Collector<'_, E> {
             {
                 let problem = NodeProblem { rule: TEMPLATE_RULE, problem: too_slow(&path, bounds) };
                 self.problems.add(problem, self.plan.facts()[index].id());
-                return Err(Stopped::Problems(std::mem::take(&mut self.problems).into_list()));
+                return Err(self.stopped());
             }
         }
         Ok(())
+    }
+
+    fn stopped(&mut self) -> Stopped<E> {
+        let [problems, remarks] = [&mut self.problems, &mut self.remarks].map(|list| std::mem::take(list).into_list());
+        Stopped::Problems { problems, remarks }
     }
 
     /// All workers have ended; chunks that never came belong to workers that could not start.
@@ -210,7 +245,7 @@ impl<E> Collector<'_, E> {
             return Ok(());
         }
         let problem = Problem::new("the threads that render ended before their work was done");
-        Err(Stopped::Problems(vec![RenderProblem { rule: TEMPLATE_RULE, problem, nodes: Vec::new() }]))
+        Err(no_rendering(problem))
     }
 }
 

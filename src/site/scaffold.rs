@@ -132,6 +132,7 @@ mod tests {
         assert_eq!(rules, ["not-an-xname"]);
         let built = draft(&prepared, &mut NoObserver).unwrap();
         assert_eq!(built.manifest.nodes().len(), 3);
+        assert_eq!(built.findings, []);
     }
 
     #[test]
