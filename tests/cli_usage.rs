@@ -7,9 +7,10 @@ mod cli_support;
 use cli_support::Sandbox;
 use insta::assert_snapshot;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "init",
     "build",
+    "check",
     "serve",
     "render",
     "releases",

@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use kind::{Kind, errors, schema};
+use mds::check::{Finding, RULES, ReportFormat, ReportSubject, report};
 use mds::pipeline::{InventoryInput, NoObserver, Prepared, SiteInput, prepare, publish};
 use mds::release::Tree;
+use mds::types::{NodeId, Place, Problem};
 use serde_json::Value;
 
 /// The top of the repository.
@@ -113,6 +115,32 @@ fn a_release_of_a_repository_has_a_valid_record() {
     };
     let site = serde_json::to_value(site).unwrap();
     keys::assert_keys(schema(Kind::Release), "/$defs/repository", site.as_object().unwrap().keys());
+}
+
+#[test]
+fn a_report_is_valid_and_has_all_that_its_schema_has() {
+    let place = Place::at("groups/a/cloud-config.yaml", 2, 14);
+    let nodes = vec![NodeId::parse("x1000c0s0b0n0").unwrap()];
+    let findings = [
+        Finding::error("template", Problem::at(place, "wrong").with_hint("mend it"), nodes),
+        Finding::note("not-an-xname", Problem::new("odd"), Vec::new()),
+    ];
+    let text = report(ReportFormat::Json, &ReportSubject { findings: &findings, rules: &[], folder: "" });
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(errors(Kind::Report, &value), [""; 0]);
+    let keys = |pointer: &str, inside: &str| {
+        let table = value.pointer(inside).unwrap().as_object().unwrap();
+        keys::assert_keys(schema(Kind::Report), pointer, table.keys());
+    };
+    keys("", "");
+    keys("/properties/counts", "/counts");
+    keys("/$defs/finding", "/findings/0");
+    keys("/$defs/place", "/findings/0/place");
+    for rule in RULES {
+        let mut value = value.clone();
+        value["findings"][0]["rule"] = rule.id.into();
+        assert_eq!(errors(Kind::Report, &value), [""; 0]);
+    }
 }
 
 /// Calls back with every schema inside a schema.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use jiff::civil::Date;
 
 use super::finding::{Finding, Severity};
-use super::rules::rule;
+use super::rules::{AGE_RULE, rule};
 use crate::inventory::{Inventory, Node, Remark};
 use crate::settings::FILE_NAME;
 use crate::site::Site;
@@ -62,7 +62,7 @@ pub fn old_lock(file: &str, pulled: Option<Date>, today: Date, max_age: u32) -> 
     };
     let problem = Problem::at(Place::file(file), message)
         .with_hint(format!("pull it again with `mds inventory pull --out {file}`"));
-    Some(Finding::warning("old-lock", problem, Vec::new()))
+    Some(Finding::warning(AGE_RULE, problem, Vec::new()))
 }
 
 /// What a source said that could not be used, as findings.
@@ -203,16 +203,7 @@ mod tests {
 
     #[test]
     fn every_remark_has_a_rule() {
-        for kind in [
-            RemarkRule::DuplicateNode,
-            RemarkRule::InvalidAddress,
-            RemarkRule::InvalidGroupLabel,
-            RemarkRule::InvalidMac,
-            RemarkRule::InvalidNid,
-            RemarkRule::InvalidNodeId,
-            RemarkRule::InterfaceWithoutOwner,
-            RemarkRule::RepeatedAddress,
-        ] {
+        for kind in RemarkRule::ALL {
             assert!(rule(kind.id()).is_some_and(|rule| rule.may_be_changed), "{kind:?}");
         }
     }

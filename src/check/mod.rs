@@ -2,6 +2,7 @@
 //!
 //! Nothing here stops at the first finding. A finding of severity error keeps a release from being published.
 
+mod catalogue;
 mod conflicts;
 mod documents;
 mod finding;
@@ -13,11 +14,12 @@ mod unused;
 mod values;
 mod yaml;
 
+pub use catalogue::{RULES, Rule};
 pub use conflicts::conflicts;
 pub use documents::document_inspector;
 pub use finding::{Finding, Severity, Summary};
 pub use inventory::{inventory, old_lock, remarked};
-pub use report::text_report;
-pub use rules::{RULES, Rule, rule, severity_faults, with_severities};
+pub use report::{ReportFormat, ReportSubject, report, text_report};
+pub use rules::{rule, rules_run, severity_faults, with_severities};
 pub use unused::unused;
 pub use values::values;

@@ -1,81 +1,27 @@
 //! The rules by their ids, and how much what they find matters: as the rule says, or as the site does.
 
+use super::catalogue::{RULES, Rule};
 use super::finding::{Finding, Severity};
 use crate::settings::{CheckSettings, FILE_NAME, Level};
 use crate::types::{Place, Problem, nearest};
 
-/// A rule.
-#[derive(Clone, Copy, Debug)]
-pub struct Rule {
-    /// Its id, as reports and settings name it.
-    pub id: &'static str,
-    /// How much what it finds matters unless the site says otherwise.
-    pub severity: Severity,
-    /// Whether a site may say otherwise: what would send a node wrong documents, or none, stays an error.
-    pub may_be_changed: bool,
-}
-
-const fn fixed(id: &'static str) -> Rule {
-    Rule { id, severity: Severity::Error, may_be_changed: false }
-}
-
-const fn error(id: &'static str) -> Rule {
-    Rule { id, severity: Severity::Error, may_be_changed: true }
-}
-
-const fn warning(id: &'static str) -> Rule {
-    Rule { id, severity: Severity::Warning, may_be_changed: true }
-}
-
-const fn note(id: &'static str) -> Rule {
-    Rule { id, severity: Severity::Note, may_be_changed: true }
-}
-
-/// Every rule, sorted by id.
-pub const RULES: [Rule; 37] = [
-    warning("address-outside-networks"),
-    fixed("boot-interface"),
-    error("duplicate-address"),
-    error("duplicate-hostname"),
-    fixed("duplicate-instance-id"),
-    error("duplicate-mac"),
-    error("duplicate-nid"),
-    error("duplicate-node"),
-    note("group-without-folder"),
-    warning("group-without-member"),
-    warning("hidden-name"),
-    note("interface-without-owner"),
-    warning("invalid-address"),
-    warning("invalid-group-label"),
-    error("invalid-hostname"),
-    warning("invalid-mac"),
-    warning("invalid-nid"),
-    warning("invalid-node-id"),
-    warning("loopback-address"),
-    warning("node-without-address"),
-    note("node-without-nid"),
-    note("not-an-xname"),
-    warning("old-lock"),
-    warning("repeated-address"),
-    fixed("reserved-node-id"),
-    warning("secret-in-settings"),
-    fixed("template"),
-    warning("unknown-group"),
-    error("unknown-header"),
-    warning("unknown-node"),
-    warning("unused-user-data"),
-    fixed("vlan-name"),
-    fixed("yaml-aliases"),
-    warning("yaml-ambiguous-value"),
-    warning("yaml-duplicate-key"),
-    warning("yaml-line-ends"),
-    fixed("yaml-syntax"),
-];
+/// The rule about the age of the inventory.
+pub(super) const AGE_RULE: &str = "old-lock";
 
 /// The rule of this id.
 #[must_use]
 pub fn rule(id: &str) -> Option<&'static Rule> {
     RULES.binary_search_by_key(&id, |rule| rule.id).ok().map(|index| &RULES[index])
+}
+
+/// The rules that a check runs: all of them, or with `only_inventory` those that look at it alone; without those that
+/// the site has turned off. Whether the rule about the age of the inventory runs is for the caller to say.
+#[must_use]
+pub fn rules_run(settings: &CheckSettings, only_inventory: bool, with_age: bool) -> Vec<&'static Rule> {
+    let is_off = |rule: &Rule| rule.may_be_changed && settings.severity.get(rule.id) == Some(&Level::Off);
+    let is_run =
+        |rule: &&Rule| (rule.is_of_inventory || !only_inventory) && (rule.id != AGE_RULE || with_age) && !is_off(rule);
+    RULES.iter().filter(is_run).collect()
 }
 
 /// What is wrong with the severities that a site sets: rules that are not there, and rules that stay errors.
@@ -128,11 +74,6 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_sorted_and_stand_once() {
-        assert!(RULES.windows(2).all(|pair| pair[0].id < pair[1].id));
-    }
-
-    #[test]
     fn a_site_sets_severities_and_errors_that_harm_nodes_stay() {
         let findings = || {
             vec![
@@ -146,6 +87,17 @@ mod tests {
             with_severities(&set, findings()).iter().map(|finding| finding.severity).collect();
         assert_eq!(severities, [Severity::Error, Severity::Error]);
         assert_eq!(with_severities(&CheckSettings::default(), findings()), findings());
+    }
+
+    #[test]
+    fn rules_that_are_off_or_of_another_check_are_not_run() {
+        let ids = |only_inventory, with_age, text: &str| -> Vec<&str> {
+            rules_run(&settings(text), only_inventory, with_age).iter().map(|rule| rule.id).collect()
+        };
+        assert_eq!(ids(false, true, "").len(), RULES.len());
+        let some = ids(true, false, "invalid-mac = \"off\"\nnot-an-xname = \"error\"\n");
+        assert!(some.contains(&"not-an-xname") && some.contains(&"duplicate-mac"), "{some:?}");
+        assert!(!["invalid-mac", "old-lock", "template"].iter().any(|id| some.contains(id)), "{some:?}");
     }
 
     #[test]

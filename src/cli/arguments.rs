@@ -239,6 +239,20 @@ impl SiteArguments {
         Ok(Some(SiteInput::Repository(repository)))
     }
 
+    /// Where the site lies in its repository, with `/` between folders: there a reviewer finds its files. A folder in
+    /// no repository is told from the current one.
+    pub(crate) fn folder_in_repository(&self) -> String {
+        let Some(folder) = &self.site else {
+            return self.subfolder.as_deref().unwrap_or_default().trim_matches('/').to_owned();
+        };
+        let Ok(folder) = folder.canonicalize() else { return String::new() };
+        let repository = folder.ancestors().find(|ancestor| ancestor.join(".git").exists()).map(Path::to_owned);
+        let top = repository.or_else(|| std::env::current_dir().ok()?.canonicalize().ok());
+        let inside = top.as_deref().and_then(|top| folder.strip_prefix(top).ok()).unwrap_or(Path::new(""));
+        let names: Vec<_> = inside.iter().map(|name| name.to_string_lossy()).collect();
+        names.join("/")
+    }
+
     /// The site that was named, or a sentence that one is needed.
     pub(crate) fn required_site(&self, state: &StateArguments) -> Result<SiteInput, CliError> {
         self.site(state)?.ok_or_else(|| {

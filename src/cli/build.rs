@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
-use mds::check::Summary;
+use mds::check::{Finding, ReportSubject, Rule, Summary, rules_run};
 use mds::pipeline::{
-    Earlier, InventoryInput, Prepared, Updated, draft, drop_problem, lock_age, prepare, publish_changes,
+    BuildError, Earlier, InventoryInput, Prepared, SiteInput, Updated, draft, drop_problem, lock_age, max_lock_age,
+    prepare, publish_changes,
 };
 use mds::release::{Manifest, ReleaseDifference, Tree, diff};
 use mds::types::{Digest, Problem, ReleaseId};
@@ -19,6 +20,7 @@ use super::error::CliError;
 use super::output::{Output, counted, eprint};
 use super::progress::Progress;
 use super::pull::{inventory, today};
+use super::reports::ReportArguments;
 
 /// Render every node's documents and publish them as a release
 ///
@@ -33,7 +35,9 @@ Examples:
   mds build --site site --smd-url http://smd:27779 --tree /srv/mds/tree
   mds build --site site --locked         with the inventory of the site, whatever SMD says
   mds build --site site --dry-run        what would change, writing nothing
-  mds build --site site --check          what is wrong, writing nothing and needing no tree")]
+  mds build --site site --check          what is wrong, writing nothing and needing no tree
+  mds build --site site --check --report github --report sarif=mds.sarif --fail-on warnings
+                                         the same for a workflow of GitHub")]
 pub(crate) struct BuildArguments {
     #[command(flatten)]
     pub(super) site: SiteArguments,
@@ -51,6 +55,8 @@ pub(crate) struct BuildArguments {
     /// With --check, say when the site's inventory was pulled more days ago than this
     #[arg(long, value_name = "DAYS", requires = "check")]
     max_lock_age: Option<u32>,
+    #[command(flatten)]
+    reports: ReportArguments,
     /// Render every node anew, also those that have not changed since the current release
     #[arg(long)]
     anew: bool,
@@ -60,20 +66,18 @@ pub(crate) struct BuildArguments {
 
 pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCode, CliError> {
     super::child_build::end_with_server();
+    if arguments.reports.is_given() && !arguments.check {
+        return Err(CliError::usage("--report and --fail-on are about checks").with_hint("add --check"));
+    }
+    arguments.reports.check()?;
     let mut progress = Progress::new(output.is_json());
     let site = arguments.site.required_site(&arguments.tree.state)?;
     arguments.fetch.update(&site, &mut progress)?;
     let inventory = inventory(&arguments.site, &site, &mut progress)?;
-    let mut prepared = prepare(&site, &inventory, &mut progress)?;
     if arguments.check {
-        let settings = &prepared.site.settings;
-        let old = lock_age(settings, &inventory, &prepared.lock, today(), arguments.max_lock_age);
-        prepared.findings.extend(old);
-        let built = draft(&prepared, &mut progress)?;
-        prepared.findings.extend(built.findings);
-        drop(progress);
-        return print_check(&prepared, &built.manifest, output);
+        return check(arguments, &site, &inventory, progress, output);
     }
+    let mut prepared = prepare(&site, &inventory, &mut progress)?;
     let report = match arguments.dry_run {
         true => dry_run(arguments, &mut prepared, &inventory, &mut progress)?,
         false => publish(arguments, &mut prepared, &inventory, &mut progress)?,
@@ -81,6 +85,65 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
     drop(progress);
     report.print(&prepared, output)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn check(
+    arguments: &BuildArguments,
+    site: &SiteInput,
+    inventory: &InventoryInput,
+    mut progress: Progress,
+    output: &Output,
+) -> Result<ExitCode, CliError> {
+    let mut prepared = match prepare(site, inventory, &mut progress) {
+        Ok(prepared) => prepared,
+        // Nothing but the templates was looked at.
+        Err(BuildError::Findings(findings)) => {
+            drop(progress);
+            return end_with_errors(arguments, &findings, &[], output);
+        }
+        Err(other) => return Err(other.into()),
+    };
+    let settings = &prepared.site.settings;
+    let old = lock_age(settings, inventory, &prepared.lock, today(), arguments.max_lock_age);
+    let has_age = max_lock_age(settings, inventory, arguments.max_lock_age).is_some();
+    let rules = rules_run(&settings.check, false, has_age);
+    prepared.findings.extend(old);
+    let drafted = draft(&prepared, &mut progress);
+    drop(progress);
+    let built = match drafted {
+        Ok(built) => built,
+        Err(BuildError::Findings(findings)) => return end_with_errors(arguments, &findings, &rules, output),
+        Err(other) => return Err(other.into()),
+    };
+    prepared.findings.extend(built.findings);
+    if !arguments.reports.is_printed() {
+        print_check(&prepared, &built.manifest, output)?;
+    }
+    report(arguments, &prepared.findings, &rules, output)
+}
+
+/// Errors are told as those of a build that publishes, and reported as well.
+fn end_with_errors(
+    arguments: &BuildArguments,
+    findings: &[Finding],
+    rules: &[&'static Rule],
+    output: &Output,
+) -> Result<ExitCode, CliError> {
+    if !arguments.reports.is_printed() {
+        output.findings_but_notes(findings);
+    }
+    report(arguments, findings, rules, output)
+}
+
+fn report(
+    arguments: &BuildArguments,
+    findings: &[Finding],
+    rules: &[&'static Rule],
+    output: &Output,
+) -> Result<ExitCode, CliError> {
+    let folder = arguments.site.folder_in_repository();
+    arguments.reports.write(&ReportSubject { findings, rules, folder: &folder }, output)?;
+    Ok(arguments.reports.exit_code(findings))
 }
 
 fn dry_run(
@@ -139,7 +202,7 @@ fn program_digest() -> Option<Digest> {
     Some(Digest::of(&program))
 }
 
-fn print_check(prepared: &Prepared, manifest: &Manifest, output: &Output) -> Result<ExitCode, CliError> {
+fn print_check(prepared: &Prepared, manifest: &Manifest, output: &Output) -> Result<(), CliError> {
     let Summary { warnings, notes, .. } = Summary::of(&prepared.findings);
     if !output.is_json() {
         output.findings_but_notes(&prepared.findings);
@@ -160,8 +223,7 @@ fn print_check(prepared: &Prepared, manifest: &Manifest, output: &Output) -> Res
             "documents": manifest.document_count(),
             "findings": &prepared.findings,
         })
-    })?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// The current release's manifest, for a dry run: a tree that is not there yet has none.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod build;
+mod check;
 mod child_build;
 mod completions;
 mod diff;
@@ -18,6 +19,8 @@ mod progress;
 mod pull;
 mod releases;
 mod render;
+mod replace;
+mod reports;
 mod rollback;
 mod serve;
 mod serve_memory;
@@ -59,6 +62,7 @@ pub(crate) struct Cli {
 enum Command {
     Init(init::InitArguments),
     Build(build::BuildArguments),
+    Check(check::CheckArguments),
     Serve(serve::ServeArguments),
     Render(render::RenderArguments),
     Inventory(inventory::InventoryArguments),
@@ -124,6 +128,7 @@ fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitC
     match cli.command {
         Command::Init(arguments) => init::run(&arguments, output),
         Command::Build(arguments) => build::run(&arguments, output),
+        Command::Check(arguments) => check::run(&arguments, output),
         Command::Serve(arguments) => serve::run(&arguments, matches, output),
         Command::Render(arguments) => render::run(&arguments, matches, output),
         Command::Inventory(arguments) => inventory::run(&arguments, output),

@@ -57,6 +57,18 @@ pub enum RemarkRule {
 }
 
 impl RemarkRule {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::DuplicateNode,
+        Self::InvalidAddress,
+        Self::InvalidGroupLabel,
+        Self::InvalidMac,
+        Self::InvalidNid,
+        Self::InvalidNodeId,
+        Self::InterfaceWithoutOwner,
+        Self::RepeatedAddress,
+    ];
+
     /// The id by which reports and settings name the rule.
     #[must_use]
     pub const fn id(self) -> &'static str {

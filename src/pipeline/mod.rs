@@ -20,7 +20,9 @@ pub use follow::{SiteBuilder, SiteFollower, Step};
 pub use input::{InventoryInput, SiteInput};
 pub use latest::{LatestInventory, Taken};
 pub use observe::{NoObserver, Observer, Phase};
-pub use prepare::{BuildError, Inspection, Prepared, inspect, lock_age, prepare, read_inventory, read_outside};
+pub use prepare::{
+    BuildError, Inspection, Prepared, inspect, lock_age, max_lock_age, prepare, read_inventory, read_outside,
+};
 pub use pull::{PullReport, keep_pulling};
 pub use run::{Built, Updated, draft, publish, publish_changes};
 pub use watch::{Fingerprint, fingerprint};

@@ -135,6 +135,12 @@ fn read(site: &SiteInput, inventory: &InventoryInput) -> Result<(Site, LockHeade
     Ok((site, lock, pull))
 }
 
+/// How old the inventory file of a site may be, in days, if it is used and that is limited.
+#[must_use]
+pub fn max_lock_age(settings: &SiteSettings, input: &InventoryInput, max_days: Option<u32>) -> Option<u32> {
+    max_days.or(settings.inventory.max_lock_age).filter(|_| matches!(input, InventoryInput::Site))
+}
+
 /// Says that the inventory file of a site is old, if it is used and older than that many days.
 #[must_use]
 pub fn lock_age(
@@ -144,7 +150,7 @@ pub fn lock_age(
     today: Date,
     max_days: Option<u32>,
 ) -> Option<Finding> {
-    let max_days = max_days.or(settings.inventory.max_lock_age).filter(|_| matches!(input, InventoryInput::Site))?;
+    let max_days = max_lock_age(settings, input, max_days)?;
     let finding = check::old_lock(&settings.inventory.file, lock.pulled, today, max_days)?;
     with_severities(&settings.check, vec![finding]).pop()
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::types::{Place, Problem};
 
 /// The files of a new site by their path in it. Their texts may hold [`VERSION`].
-const FILES: [(&str, &str); 18] = [
+const FILES: [(&str, &str); 19] = [
     (".github/workflows/check.yml", include_str!("scaffold/check.yml")),
     (".gitignore", include_str!("scaffold/gitignore")),
     (".schemas/group.schema.json", include_str!("../../schemas/group.schema.json")),
@@ -16,6 +16,7 @@ const FILES: [(&str, &str); 18] = [
     (".schemas/mds.schema.json", include_str!("../../schemas/mds.schema.json")),
     (".schemas/node.schema.json", include_str!("../../schemas/node.schema.json")),
     (".schemas/release.schema.json", include_str!("../../schemas/release.schema.json")),
+    (".schemas/report.schema.json", include_str!("../../schemas/report.schema.json")),
     ("README.md", include_str!("scaffold/README.md")),
     ("groups/compute/cloud-config.yaml", include_str!("scaffold/groups/compute/cloud-config.yaml")),
     ("groups/compute/group.yaml", include_str!("scaffold/groups/compute/group.yaml")),

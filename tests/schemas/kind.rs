@@ -20,11 +20,12 @@ pub(crate) enum Kind {
     Inventory,
     ManifestLine,
     Release,
+    Report,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Settings, Self::Group, Self::Node, Self::Inventory, Self::ManifestLine, Self::Release];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Settings, Self::Group, Self::Node, Self::Inventory, Self::ManifestLine, Self::Release, Self::Report];
 
     const fn name(self) -> &'static str {
         match self {
@@ -34,6 +35,7 @@ impl Kind {
             Self::Inventory => "inventory",
             Self::ManifestLine => "manifest",
             Self::Release => "release",
+            Self::Report => "report",
         }
     }
 
@@ -42,7 +44,7 @@ impl Kind {
         match self {
             Self::Settings => toml::from_str(text).unwrap(),
             Self::Group | Self::Node => serde_yaml::from_str(text).unwrap(),
-            Self::Inventory | Self::ManifestLine | Self::Release => serde_json::from_str(text).unwrap(),
+            Self::Inventory | Self::ManifestLine | Self::Release | Self::Report => serde_json::from_str(text).unwrap(),
         }
     }
 
@@ -65,6 +67,7 @@ impl Kind {
                 Manifest::from_bytes(whole.as_bytes()).map(drop).map_err(|error| error.to_string())
             }
             Self::Release => unreachable!("records are read by the store only"),
+            Self::Report => unreachable!("reports are written only"),
         }
     }
 }

@@ -3,15 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use mds::check::{Severity, Summary};
-use mds::pipeline::{Observer, Phase, inspect, lock_age};
+use mds::check::{ReportSubject, Summary, rules_run};
+use mds::pipeline::{Inspection, Observer, Phase, inspect, lock_age, max_lock_age};
 use serde_json::json;
 
 use super::super::arguments::{FetchArguments, SiteArguments, StateArguments};
-use super::super::error::{CliError, EXIT_FINDINGS};
+use super::super::error::CliError;
 use super::super::output::{Output, counted};
 use super::super::progress::Progress;
 use super::super::pull::{inventory, left_out_text, today};
+use super::super::reports::ReportArguments;
 
 /// Say everything that is odd about the inventory
 ///
@@ -22,7 +23,8 @@ use super::super::pull::{inventory, left_out_text, today};
 Examples:
   mds inventory check --site site
   mds inventory check --site site --smd-url http://smd:27779
-  mds inventory check --site site --max-lock-age 7")]
+  mds inventory check --site site --max-lock-age 7
+  mds inventory check --site site --report junit=inventory.xml --fail-on warnings")]
 pub(super) struct CheckArguments {
     #[command(flatten)]
     pub(super) site: SiteArguments,
@@ -30,12 +32,15 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "DAYS")]
     max_lock_age: Option<u32>,
     #[command(flatten)]
+    reports: ReportArguments,
+    #[command(flatten)]
     fetch: FetchArguments,
     #[command(flatten)]
     state: StateArguments,
 }
 
 pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCode, CliError> {
+    arguments.reports.check()?;
     let mut progress = Progress::new(output.is_json());
     let site = arguments.site.required_site(&arguments.state)?;
     arguments.fetch.update(&site, &mut progress)?;
@@ -45,6 +50,21 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
     let settings = &inspection.site.settings;
     inspection.findings.extend(lock_age(settings, &input, &inspection.lock, today(), arguments.max_lock_age));
     drop(progress);
+    if !arguments.reports.is_printed() {
+        print(&inspection, output)?;
+    }
+    let settings = &inspection.site.settings;
+    let has_age = max_lock_age(settings, &input, arguments.max_lock_age).is_some();
+    let subject = ReportSubject {
+        findings: &inspection.findings,
+        rules: &rules_run(&settings.check, true, has_age),
+        folder: &arguments.site.folder_in_repository(),
+    };
+    arguments.reports.write(&subject, output)?;
+    Ok(arguments.reports.exit_code(&inspection.findings))
+}
+
+fn print(inspection: &Inspection, output: &Output) -> Result<(), CliError> {
     let nodes = inspection.inventory.nodes().len();
     if !output.is_json() {
         output.findings(&inspection.findings);
@@ -58,8 +78,5 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
         counted(notes, "note"),
         left_out_text(&inspection.left_out).map(|text| format!("left out: {text}\n")).unwrap_or_default(),
     );
-    output
-        .result(&text, || json!({"nodes": nodes, "left_out": inspection.left_out, "findings": inspection.findings}))?;
-    let has_errors = inspection.findings.iter().any(|finding| finding.severity == Severity::Error);
-    Ok(if has_errors { ExitCode::from(EXIT_FINDINGS) } else { ExitCode::SUCCESS })
+    output.result(&text, || json!({"nodes": nodes, "left_out": inspection.left_out, "findings": inspection.findings}))
 }

@@ -1,7 +1,6 @@
 //! `mds inventory pull`: the inventory as a file that is reviewed like any other.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,6 +18,7 @@ use super::super::error::CliError;
 use super::super::output::{Output, counted, eprint};
 use super::super::progress::Progress;
 use super::super::pull::{left_out_text, pull, today};
+use super::super::replace::replace;
 use super::diff::difference_text;
 
 /// Write the inventory as a file, one node per line, made for review
@@ -143,26 +143,4 @@ fn not_ours(name: &str, mut problems: Vec<Problem>) -> CliError {
             .with_hint("choose another name, or move the file away"),
     );
     CliError::Failure(problems)
-}
-
-/// Replaces a file as a whole: whatever happens, it is the old one or the new one. A link stays, and what it leads to is
-/// replaced.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let target = path.canonicalize();
-    let path = target.as_deref().unwrap_or(path);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or_else(|| std::io::Error::other("it is no name of a file"))?;
-    let fresh = folder.join(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&fresh)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        File::open(folder)?.sync_all()
-    })();
-    if written.is_err() {
-        // What is left of it is of no use to anybody.
-        let _ = fs::remove_file(&fresh);
-    }
-    written
 }

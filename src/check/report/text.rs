@@ -1,12 +1,11 @@
-//! Reports of findings as text for people. For programs, findings are serialised as they are.
+//! The report for people who read it in a terminal.
 
 use std::fmt::Write;
 
-use super::finding::{Finding, Severity, Summary};
-use crate::types::{NodeId, printable};
+use super::words::{concerned, counted};
+use crate::check::finding::{Finding, Summary};
+use crate::types::printable;
 
-/// Nodes named as examples in a text report.
-const EXAMPLES: usize = 3;
 /// Findings of one rule that a text report shows before it only counts.
 const SHOWN_PER_RULE: usize = 20;
 
@@ -38,12 +37,7 @@ pub fn text_report(findings: &[Finding]) -> String {
 }
 
 fn write_finding(text: &mut String, finding: &Finding) -> std::fmt::Result {
-    let severity = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
-    };
-    write!(text, "{severity}[{}]: ", finding.rule)?;
+    write!(text, "{}[{}]: ", finding.severity.as_str(), finding.rule)?;
     if let Some(place) = &finding.problem.place {
         write!(text, "{}: ", printable(&place.to_string()))?;
     }
@@ -51,22 +45,16 @@ fn write_finding(text: &mut String, finding: &Finding) -> std::fmt::Result {
     if let Some(hint) = &finding.problem.hint {
         writeln!(text, "  hint: {}", printable(hint))?;
     }
-    if !finding.nodes.is_empty() {
-        let examples: Vec<&str> = finding.nodes.iter().take(EXAMPLES).map(NodeId::as_str).collect();
-        let ellipsis = if finding.nodes.len() > EXAMPLES { ", …" } else { "" };
-        writeln!(text, "  concerns {}: {}{ellipsis}", counted(finding.nodes.len(), "node"), examples.join(", "))?;
+    if let Some(concerned) = concerned(&finding.nodes) {
+        writeln!(text, "  {concerned}")?;
     }
     Ok(())
-}
-
-fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Place, Problem};
+    use crate::types::{NodeId, Place, Problem};
 
     #[test]
     fn errors_come_first_and_nodes_are_counted() {

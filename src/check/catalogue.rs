@@ -1,0 +1,430 @@
+//! Every rule with what it looks for, what that does to a node, and what to do about it.
+
+use super::finding::Severity::{self, Error, Note, Warning};
+
+/// A rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Its id, as reports and settings name it.
+    pub id: &'static str,
+    /// How much what it finds matters unless the site says otherwise.
+    pub severity: Severity,
+    /// Whether a site may say otherwise: what would send a node wrong documents, or none, stays an error.
+    pub may_be_changed: bool,
+    /// Whether it looks at the inventory, so that a check of the inventory alone runs it too.
+    pub is_of_inventory: bool,
+    /// What it finds, in a few words.
+    pub summary: &'static str,
+    /// What is wrong, what that does to a node, and what to do: a few sentences.
+    pub explanation: &'static str,
+}
+
+impl Rule {
+    const fn new(severity: Severity, id: &'static str, summary: &'static str, explanation: &'static str) -> Self {
+        Self { id, severity, may_be_changed: true, is_of_inventory: false, summary, explanation }
+    }
+
+    const fn fixed(self) -> Self {
+        Self { may_be_changed: false, ..self }
+    }
+
+    const fn of_inventory(self) -> Self {
+        Self { is_of_inventory: true, ..self }
+    }
+}
+
+/// Every rule, sorted by id.
+pub const RULES: [Rule; 37] = [
+    Rule::new(
+        Warning,
+        "address-outside-networks",
+        "An address lies in no network of the table",
+        "An address of a node lies in none of the prefixes in the [networks] tables, so its prefix length and gateway \
+         are not known and network-config leaves it out. A node that boots with that network-config does not have the \
+         address, and cloud-init takes down an interface that has no other. Add the prefix to the network's table, or \
+         set method = \"none\" there if mds is to leave it alone.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Error,
+        "boot-interface",
+        "The network-config would cut the node off",
+        "The network-config of a node would leave out the address it boots from. cloud-init applies the document in \
+         its network stage, before it fetches what vendor-data includes, and takes down an interface that the \
+         document does not have: the node loses its way to the server in the middle of its boot. Give the network of \
+         that address a table with its prefix and method = \"static\" or \"dhcp\".",
+    )
+    .fixed(),
+    Rule::new(
+        Error,
+        "duplicate-address",
+        "Two nodes have one IP address",
+        "Two nodes claim the same IP address, and a node is known by the address it asks from. One of them would get \
+         the documents of the other, with its hostname, its keys and its secrets. Mend the inventory; where the \
+         address is shared on purpose, allow_duplicate = [\"address\"] in [inventory] lets it be, and then it \
+         identifies neither.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Error,
+        "duplicate-hostname",
+        "Two nodes have one hostname",
+        "Two nodes would be called the same, in any case of letters. Workload managers, logs and the DNS know nodes \
+         by their names, and would take one for the other. Give one of them another hostname in nodes/<id>.yaml or \
+         another NID, or allow it with allow_duplicate = [\"hostname\"] in [inventory].",
+    )
+    .of_inventory(),
+    Rule::new(
+        Error,
+        "duplicate-instance-id",
+        "Two nodes have one instance-id",
+        "Two nodes have the same instance-id. cloud-init sets a node up anew when its instance-id is not that of the \
+         last boot, and only then: with an image or a disk that moves between the two, users, keys and runcmd of the \
+         second node would never be applied. Give each an instance_id of its own in nodes/<id>.yaml, or none, as a \
+         node's id is the default.",
+    )
+    .fixed()
+    .of_inventory(),
+    Rule::new(
+        Error,
+        "duplicate-mac",
+        "Two nodes have one MAC address",
+        "Two nodes list the same MAC address. user-data and network-config are chosen by it, so one of the nodes gets \
+         what is meant for the other, and a MAC address in network-config that the machine lacks stops cloud-init's \
+         network stage. See which node has the card now and mend the inventory, or allow it with allow_duplicate = \
+         [\"mac\"].",
+    )
+    .of_inventory(),
+    Rule::new(
+        Error,
+        "duplicate-nid",
+        "Two nodes have one NID",
+        "Two nodes have the same number. Hostnames are made of it, so both would be called alike, and templates that \
+         count with it do the same work twice. Mend the numbers in the inventory, or allow it with allow_duplicate = \
+         [\"nid\"] in [inventory] and give the nodes hostnames of their own.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Error,
+        "duplicate-node",
+        "A node is listed twice, in two ways",
+        "SMD lists a node more than once, and the entries contradict each other. Which of them is right cannot be \
+         known here, and the node might boot with the role or the number of another. Remove the wrong entry in SMD \
+         and pull the inventory again.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Note,
+        "group-without-folder",
+        "A group of nodes has no folder in the site",
+        "Nodes are in a group that has no folder in the site. The group shows in their meta-data, and there is no \
+         document for it, so nothing more happens on the node. Add groups/<label>/cloud-config.yaml if the nodes need \
+         something, and leave it otherwise.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Warning,
+        "group-without-member",
+        "A group of the site has no nodes",
+        "The site has a folder for a group in which no node of the inventory is. Its document reaches nobody, which \
+         often means that the label is written differently in the inventory. Compare the two; remove the folder if \
+         the group is gone.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Warning,
+        "hidden-name",
+        "A meta key hides a name of the node",
+        "A key in the meta of a group or node has the name of something mds says about a node, such as hostname. \
+         Templates then see the key's value in its place, on every node that it applies to. Choose another name for \
+         the key; if hiding is what you want, the node's own value stays reachable below ds.",
+    ),
+    Rule::new(
+        Note,
+        "interface-without-owner",
+        "An interface belongs to no node",
+        "SMD lists an interface whose component is no node that mds knows, such as that of a switch, or of a node \
+         that is disabled or gone. Nothing can be made of it, so no node is known by its addresses. It matters only \
+         if a node misses an address: then mend the component of the interface in SMD.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Warning,
+        "invalid-address",
+        "An address is none that a node can have",
+        "SMD lists something as the address of a node that is no IP address, or one that no single machine can have, \
+         such as a multicast or a broadcast address. It is left out: the node is not known by it, and does not get it \
+         in network-config. Mend the entry in SMD and pull the inventory again.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Warning,
+        "invalid-group-label",
+        "A group has a label that mds does not take",
+        "SMD has a group or partition whose label cannot be the name of a document: it becomes part of an URL that \
+         nodes ask for. Membership in it is left out, so its nodes get nothing of that group. Rename the group in SMD \
+         to letters, digits and the few signs that are allowed, such as dashes and dots.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Error,
+        "invalid-hostname",
+        "A hostname is none by RFC 1123",
+        "A node would get a hostname that is none by RFC 1123: labels of at most 63 letters, digits and dashes, with \
+         dots between them. Resolvers, SSH and workload managers do not take such a name, and some systems refuse to \
+         set it, so that the node keeps the name of its image. Set [cluster] short_name to plain letters, give the \
+         node a NID, or set its hostname in nodes/<id>.yaml.",
+    ),
+    Rule::new(
+        Warning,
+        "invalid-mac",
+        "An interface has no MAC address of its own",
+        "SMD lists an interface whose MAC address is none, or one that is not a single card's, such as all zeros or a \
+         multicast address. The interface is left out with its addresses, since cloud-init matches interfaces by MAC \
+         address and stops at one that the machine does not have. Mend the entry in SMD and pull the inventory again.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Warning,
+        "invalid-nid",
+        "A node has a NID that is no number of a node",
+        "SMD gives a node a NID that cannot be one, such as a negative or a very large number. The node counts as one \
+         without NID and is called by its id, which may change its hostname. Mend the NID in SMD and pull the \
+         inventory again.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Warning,
+        "invalid-node-id",
+        "A node has an id that mds does not take",
+        "SMD lists a node whose id cannot be the name of a file or a part of an URL. The node is left out altogether: \
+         its addresses are unknown, and it gets no documents at all when it boots. Mend the id in SMD and pull the \
+         inventory again.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Warning,
+        "loopback-address",
+        "A node has a loopback address",
+        "A node lists a loopback address, such as 127.0.0.1. Every process on the server's own machine asks from \
+         there and would be given the node's documents, secrets included. Give the node the addresses that it asks \
+         from, and nothing else.",
+    ),
+    Rule::new(
+        Warning,
+        "node-without-address",
+        "A node has no address",
+        "A node has no IP address in the inventory. Nodes are known by the address they ask from, so nobody can be \
+         this node: when it boots it is told that it is unknown, and cloud-init gives the datasource up after eleven \
+         tries. Add its addresses to the inventory.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Note,
+        "node-without-nid",
+        "A node has no NID",
+        "A node has no number, so no hostname can be made of one and the node is called by its id. That works where \
+         ids are hostnames. Give it a NID in the inventory, or a hostname in nodes/<id>.yaml, if it is to be called \
+         otherwise.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Note,
+        "not-an-xname",
+        "A node's id is not the xname of a node",
+        "The id of a node is not an xname of a node, such as x1000c0s0b0n0. mds takes it all the same, and the node \
+         boots; other tools of the cluster that expect xnames may not find it. Leave it if that is meant, or turn the \
+         rule off in [check.severity].",
+    )
+    .of_inventory(),
+    Rule::new(
+        Warning,
+        "old-lock",
+        "The inventory was pulled long ago",
+        "The inventory file of the site was pulled longer ago than is allowed, or does not say when. Nodes that were \
+         added, moved or renumbered since are unknown to the build, and boot with what was right then or are refused. \
+         Pull it again with `mds inventory pull` and review what has changed.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Warning,
+        "repeated-address",
+        "An address stands at two interfaces of a node",
+        "SMD lists one address at two interfaces of the same node. A machine has it on one only, so it is kept at the \
+         first and left out at the other; if the first is the wrong one, network-config sets the address up on the \
+         wrong card. Remove it from the interface that does not have it.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Error,
+        "reserved-node-id",
+        "A node has a reserved id",
+        "A node is called `default`, and user-data/default.yaml is the file for all nodes that have none of their \
+         own. What is written for one machine would reach the whole cluster. Give the node another id in the \
+         inventory.",
+    )
+    .fixed(),
+    Rule::new(
+        Warning,
+        "secret-in-settings",
+        "A secret stands in the settings",
+        "The settings of the site hold the bootstrap token of TokenSmith. Everybody who can read the repository, now \
+         or from its history, can ask for access to the inventory with it. Take it out, give it in the environment \
+         variable TOKENSMITH_BOOTSTRAP_TOKEN, and have a new one made.",
+    )
+    .of_inventory(),
+    Rule::new(
+        Error,
+        "template",
+        "A template cannot be rendered",
+        "A template does not parse, uses a name that is not there, or grows or takes longer than its bounds. There is \
+         no document to send then, and a node that asked for one that is missing would try eleven times and, for \
+         meta-data and user-data, boot without its users, keys and hostname. Mend the template at the place that is \
+         named; `default(value=…)` gives a name that may be missing a value.",
+    )
+    .fixed(),
+    Rule::new(
+        Warning,
+        "unknown-group",
+        "The order of groups names one that is not there",
+        "[groups] order names a group that has neither a folder nor a node. The line has no effect, and if the label \
+         is a slip, the group that was meant applies at another place: of two groups that set the same key, the later \
+         one wins on the node. Mend the label or remove it.",
+    ),
+    Rule::new(
+        Error,
+        "unknown-header",
+        "cloud-init does not know what a document is",
+        "The first letters of a document say what it is: `#cloud-config`, `#!` for a script, `#include` and a few more, \
+         or a MIME message. cloud-init passes over a part that begins with none of them, with a line in its log that \
+         nobody reads, and the node goes without all of it. Make the header the first line of the template.",
+    ),
+    Rule::new(
+        Warning,
+        "unknown-node",
+        "A node's file belongs to no node",
+        "The site has a file in nodes/ for an id that the inventory does not have. What it says reaches nobody, and \
+         if the id is a slip, the node that was meant boots without it. Mend the name of the file, or remove it if \
+         the node is gone.",
+    ),
+    Rule::new(
+        Warning,
+        "unused-user-data",
+        "A user-data file belongs to no node",
+        "The site has a file in user-data/ whose name is neither the id nor a MAC address of a node. It reaches \
+         nobody, and if the name is a slip, the node that was meant gets the default user-data. Mend the name of the \
+         file, or remove it.",
+    ),
+    Rule::new(
+        Error,
+        "vlan-name",
+        "A VLAN interface would get an impossible name",
+        "The VLAN interface that network-config sets up would have a name that is too long for the kernel, or that \
+         another interface of the node has. The network stage of cloud-init fails on it, and the node stays without \
+         that network or stops there. Give the interface below it another, shorter name in the inventory.",
+    )
+    .fixed(),
+    Rule::new(
+        Error,
+        "yaml-aliases",
+        "A document unfolds to more than anybody can hold",
+        "The aliases of a YAML document stand for more than a million values together. cloud-init writes the \
+         configuration out with every alias unfolded, and runs out of memory or time on the node. Write the values \
+         out, or use fewer aliases of aliases.",
+    )
+    .fixed(),
+    Rule::new(
+        Warning,
+        "yaml-ambiguous-value",
+        "A plain word means something else to cloud-init",
+        "cloud-init reads YAML 1.1, in which 0644 is the number 420, 12:30 is 750, and yes, no, on and off are true and \
+         false. A value that is written so without quotes reaches the node as something else than it looks like. Put \
+         it in quotes, or write what is meant.",
+    ),
+    Rule::new(
+        Warning,
+        "yaml-duplicate-key",
+        "A mapping has a key twice",
+        "One mapping of a document has the same key more than once. cloud-init keeps the last and says nothing, so what \
+         stands below the first never reaches the node. Join the two.",
+    ),
+    Rule::new(
+        Warning,
+        "yaml-line-ends",
+        "A line ends where nobody sees it",
+        "A document holds one of the rare characters that end a line in YAML 1.1, such as a lone carriage return or \
+         U+2028. What follows it counts as a line of its own, even in a comment. Replace it by an ordinary line end, \
+         or write it as an escape in double quotes.",
+    ),
+    Rule::new(
+        Error,
+        "yaml-syntax",
+        "A rendered document is not YAML",
+        "A rendered document that cloud-init reads as YAML is none. cloud-init warns and drops that document, applies \
+         the rest and calls the node degraded: what the document was to set up is missing, and a broken \
+         network-config counts as absent. Look at it with `mds render NODE DOCUMENT`; values that may hold special \
+         characters are safe with `| yaml`.",
+    )
+    .fixed(),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn rules_are_sorted_and_stand_once() {
+        assert!(RULES.windows(2).all(|pair| pair[0].id < pair[1].id));
+    }
+
+    #[test]
+    fn every_rule_is_explained_in_a_few_sentences() {
+        for Rule { id, summary, explanation, .. } in RULES {
+            assert!((10..60).contains(&summary.len()) && !summary.ends_with('.'), "{id}: {summary}");
+            let sentences = explanation.matches(". ").count() + 1;
+            assert!((2..=5).contains(&sentences) && explanation.ends_with('.'), "{id}: {sentences} sentences");
+            assert!(!explanation.contains("  ") && !explanation.contains('\n'), "{id}: {explanation}");
+        }
+    }
+
+    /// What stands in quotes and could be the id of a rule.
+    fn quoted(text: &str) -> BTreeSet<String> {
+        let of_id = |character: char| character.is_ascii_lowercase() || character == '-';
+        let words = text.split('"').filter(|word| !word.is_empty() && word.chars().all(of_id));
+        words.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_rule_is_used_and_every_id_that_is_used_is_a_rule() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut used = BTreeSet::new();
+        for room in ["check", "render", "inventory", "pipeline"] {
+            for entry in walkdir::WalkDir::new(source.join(room)).into_iter().map(Result::unwrap) {
+                if !entry.file_type().is_file() || entry.file_name() == "catalogue.rs" {
+                    continue;
+                }
+                let text = std::fs::read_to_string(entry.path()).unwrap();
+                let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+                // The id is the first argument of what makes a finding.
+                for maker in ["Finding::error(", "Finding::warning(", "Finding::note("] {
+                    for call in text.split(maker).skip(1) {
+                        let Some(after) = call.trim_start().strip_prefix('"') else { continue };
+                        let id = after.split('"').next().unwrap();
+                        assert!(RULES.iter().any(|rule| rule.id == id), "{id} in {}", entry.path().display());
+                    }
+                }
+                // Or a constant.
+                for line in text.lines().filter(|line| line.contains("_RULE: &str = ")) {
+                    let id = line.split('"').nth(1).unwrap();
+                    assert!(RULES.iter().any(|rule| rule.id == id), "{id} in {}", entry.path().display());
+                }
+                used.extend(quoted(text));
+            }
+        }
+        let unused: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| !used.contains(*id)).collect();
+        assert_eq!(unused, [""; 0]);
+    }
+}

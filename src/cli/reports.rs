@@ -1,0 +1,130 @@
+//! `--report` and `--fail-on`: where reports of findings go, and which findings make a command fail.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use mds::check::{Finding, ReportFormat, ReportSubject, Severity, report};
+use mds::types::nearest;
+
+use super::error::{CliError, EXIT_FINDINGS};
+use super::output::Output;
+use super::replace::replace;
+
+/// What is to be made of findings.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Report what was found in this format, into a file or in place of what is printed otherwise; may be given several
+    /// times. Formats are text, json, markdown, github, sarif and junit
+    #[arg(long = "report", value_name = "FORMAT[=FILE]", value_parser = parse_target)]
+    targets: Vec<Target>,
+    /// Exit with 1 when there are findings of this severity or a higher one [default: errors]
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    fail_on: Option<FailOn>,
+}
+
+/// Which findings make a command fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Errors only
+    Errors,
+    /// Errors and warnings
+    Warnings,
+}
+
+/// A report that is asked for. Without a file it goes to standard output.
+#[derive(Clone, Debug)]
+struct Target {
+    format: ReportFormat,
+    file: Option<PathBuf>,
+}
+
+/// Reads `FORMAT` or `FORMAT=FILE`.
+fn parse_target(text: &str) -> Result<Target, String> {
+    let (name, file) = text.split_once('=').map_or((text, None), |(name, file)| (name, Some(file)));
+    let Some(format) = ReportFormat::ALL.into_iter().find(|format| format.as_str() == name) else {
+        let names = ReportFormat::ALL.map(ReportFormat::as_str);
+        let hint = match nearest(name, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", names.join(", ")),
+        };
+        return Err(format!("there is no format `{name}`; {hint}"));
+    };
+    match file {
+        Some("") => Err(format!("no file is named after `{name}=`")),
+        // As elsewhere, a dash is standard output.
+        Some("-") | None => Ok(Target { format, file: None }),
+        Some(file) => Ok(Target { format, file: Some(PathBuf::from(file)) }),
+    }
+}
+
+impl ReportArguments {
+    /// Whether anything was asked for.
+    pub(crate) const fn is_given(&self) -> bool {
+        !self.targets.is_empty() || self.fail_on.is_some()
+    }
+
+    /// Checks that no two reports go to one place.
+    pub(crate) fn check(&self) -> Result<(), CliError> {
+        let printed = self.targets.iter().filter(|target| target.file.is_none()).count();
+        if printed > 1 {
+            return Err(CliError::usage(format!("{printed} reports are to go to standard output"))
+                .with_hint("give all but one a file, as in --report sarif=findings.sarif"));
+        }
+        let mut files = BTreeSet::new();
+        match self.targets.iter().filter_map(|target| target.file.as_ref()).find(|file| !files.insert(*file)) {
+            Some(file) => Err(CliError::usage(format!("two reports are to go to {}", file.display()))
+                .with_hint("give each a file of its own")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a report takes the place of what is printed otherwise.
+    pub(crate) fn is_printed(&self) -> bool {
+        self.targets.iter().any(|target| target.file.is_none())
+    }
+
+    /// Writes the reports: files first, each as a whole or not at all.
+    pub(crate) fn write(&self, subject: &ReportSubject<'_>, output: &Output) -> Result<(), CliError> {
+        for target in &self.targets {
+            let Some(file) = &target.file else { continue };
+            replace(file, report(target.format, subject).as_bytes()).map_err(|error| {
+                CliError::failure(format!("the report {} cannot be written: {error}", file.display()))
+            })?;
+        }
+        match self.targets.iter().find(|target| target.file.is_none()) {
+            Some(target) => output.bytes(report(target.format, subject).as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    /// The exit code that the findings deserve.
+    pub(crate) fn exit_code(&self, findings: &[Finding]) -> ExitCode {
+        let least = match self.fail_on {
+            None | Some(FailOn::Errors) => Severity::Error,
+            Some(FailOn::Warnings) => Severity::Warning,
+        };
+        // The order of severities is that of reports: what matters more comes first.
+        match findings.iter().any(|finding| finding.severity <= least) {
+            true => ExitCode::from(EXIT_FINDINGS),
+            false => ExitCode::SUCCESS,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_formats_with_or_without_a_file() {
+        let parsed = |text: &str| parse_target(text).map(|target| (target.format.as_str(), target.file));
+        assert_eq!(parsed("sarif"), Ok(("sarif", None)));
+        assert_eq!(parsed("sarif=-"), Ok(("sarif", None)));
+        assert_eq!(parsed("junit=a=b.xml"), Ok(("junit", Some(PathBuf::from("a=b.xml")))));
+        assert_eq!(parsed("junit="), Err("no file is named after `junit=`".to_owned()));
+        assert_eq!(parsed("jnuit"), Err("there is no format `jnuit`; did you mean `junit`?".to_owned()));
+        assert!(parsed("").unwrap_err().contains("there are text, json, markdown, github, sarif, junit"));
+    }
+}
