@@ -47,6 +47,13 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What a rule found, with the severity that the list of rules gives it. A rule that is not in the list finds errors.
+    #[must_use]
+    pub fn of(id: &'static str, problem: Problem, nodes: Vec<NodeId>) -> Self {
+        let severity = rule(id).map_or(Severity::Error, |rule| rule.severity);
+        Self { rule: Cow::Borrowed(id), severity, problem, nodes }
+    }
+
     /// An error.
     #[must_use]
     pub const fn error(rule: &'static str, problem: Problem, nodes: Vec<NodeId>) -> Self {
@@ -68,8 +75,7 @@ impl Finding {
 
 impl From<RenderProblem> for Finding {
     fn from(found: RenderProblem) -> Self {
-        let severity = rule(found.rule).map_or(Severity::Error, |rule| rule.severity);
-        Self { rule: Cow::Borrowed(found.rule), severity, problem: found.problem, nodes: found.nodes }
+        Self::of(found.rule, found.problem, found.nodes)
     }
 }
 

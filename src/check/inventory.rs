@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use jiff::civil::Date;
 
-use super::finding::{Finding, Severity};
-use super::rules::{AGE_RULE, rule};
+use super::finding::Finding;
+use super::rules::AGE_RULE;
 use crate::inventory::{Inventory, Node, Remark};
 use crate::settings::FILE_NAME;
 use crate::site::Site;
@@ -72,9 +72,7 @@ pub fn remarked(remarks: &[Remark]) -> Vec<Finding> {
 }
 
 fn remark(remark: &Remark) -> Finding {
-    let id = remark.rule.id();
-    let severity = rule(id).map_or(Severity::Warning, |rule| rule.severity);
-    Finding { rule: id.into(), severity, problem: Problem::new(remark.message.clone()), nodes: remark.nodes.clone() }
+    Finding::of(remark.rule.id(), Problem::new(remark.message.clone()), remark.nodes.clone())
 }
 
 /// One finding for all nodes of a kind, if there are any.
@@ -86,9 +84,7 @@ fn all_that(
     hint: &str,
 ) -> Option<Finding> {
     let found: Vec<NodeId> = nodes.iter().filter(|node| is_odd(node)).map(|node| node.id.clone()).collect();
-    let severity = rule(id).map_or(Severity::Warning, |rule| rule.severity);
-    let problem = Problem::new(message).with_hint(hint);
-    (!found.is_empty()).then(|| Finding { rule: id.into(), severity, problem, nodes: found })
+    (!found.is_empty()).then(|| Finding::of(id, Problem::new(message).with_hint(hint), found))
 }
 
 /// Addresses that network-config leaves out, by the label that the inventory gives their network.
@@ -155,6 +151,7 @@ fn secret(site: &Site) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rules::rule;
     use super::*;
     use crate::inventory::{RemarkRule, parse_inventory};
     use crate::render::fixture::site;
