@@ -94,7 +94,8 @@ pub(crate) fn difference_text(difference: &ReleaseDifference) -> String {
     text
 }
 
-fn examples(nodes: &[NodeId]) -> String {
+/// The first few of the nodes, and whether there are more.
+pub(crate) fn examples(nodes: &[NodeId]) -> String {
     let names: Vec<&str> = nodes.iter().take(EXAMPLES).map(NodeId::as_str).collect();
     format!("{}{}", names.join(", "), if nodes.len() > EXAMPLES { ", …" } else { "" })
 }

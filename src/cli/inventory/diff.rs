@@ -12,13 +12,12 @@ use mds::types::NodeId;
 use serde_json::json;
 
 use super::super::arguments::{FetchArguments, SiteArguments, StateArguments, read_site_settings};
+use super::super::diff::examples;
 use super::super::error::{CliError, EXIT_FINDINGS};
 use super::super::output::{Output, counted};
 use super::super::progress::Progress;
 use super::super::pull::inventory;
 
-/// Nodes named as examples behind a count.
-const EXAMPLES: usize = 3;
 /// Changes that are shown to people before the rest is only counted.
 const SHOWN: usize = 40;
 
@@ -98,9 +97,4 @@ pub(super) fn difference_text(moved: &InventoryDifference) -> String {
         let _ = writeln!(text, "  … and {more}; --format json lists them all");
     }
     text
-}
-
-fn examples(nodes: &[NodeId]) -> String {
-    let names: Vec<&str> = nodes.iter().take(EXAMPLES).map(NodeId::as_str).collect();
-    format!("{}{}", names.join(", "), if nodes.len() > EXAMPLES { ", …" } else { "" })
 }
