@@ -155,8 +155,7 @@ fn rendered_text_that_is_not_yaml_is_refused() {
     --- stderr
     reading the site
     rendering 3 nodes
-    error[yaml-syntax]: groups/compute/cloud-config.yaml: the rendered document is not YAML: did not find expected ',' or ']' in line 3, column 6 of the rendered text
-      hint: look at it with `mds render NODE compute.yaml`
+    error[yaml-syntax]: groups/compute/cloud-config.yaml:3:6: the document is not YAML: did not find expected ',' or ']'
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     1 error, 0 warnings
     ");
@@ -550,10 +549,10 @@ fn what_documents_mean_to_cloud_init_alone_is_a_warning_and_stops_nothing() {
     reading the site
     rendering 3 nodes
     publishing
-    warning[yaml-ambiguous-value]: groups/compute/cloud-config.yaml: the value in line 5, column 18 of the rendered text is a number in base 8 to cloud-init, which reads YAML 1.1
+    warning[yaml-ambiguous-value]: groups/compute/cloud-config.yaml:5:18: the value is a number in base 8 to cloud-init, which reads YAML 1.1
       hint: put it in quotes if a text is meant, else write it another way
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
-    warning[yaml-duplicate-key]: groups/compute/cloud-config.yaml: the key `runcmd` in line 2, column 1 stands once more in line 6, column 1 of the rendered text, and only what is last counts
+    warning[yaml-duplicate-key]: groups/compute/cloud-config.yaml:6:1: the key `runcmd` stands 4 lines above already, and only what is last counts
       hint: take one out, or put together what they say
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     0 errors, 2 warnings
@@ -576,7 +575,7 @@ fn a_document_that_nodes_would_ignore_stops_the_build_unless_the_site_says_other
     --- stderr
     reading the site
     rendering 3 nodes
-    error[unknown-header]: groups/compute/cloud-config.yaml: the document begins with no header that cloud-init knows, so that nodes ignore all of it
+    error[unknown-header]: groups/compute/cloud-config.yaml:1:1: the document begins with no header that cloud-init knows, so that nodes ignore all of it
       hint: did you mean `#cloud-config`?
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     1 error, 0 warnings
@@ -601,10 +600,10 @@ fn what_cloud_init_cannot_read_stops_the_build_though_other_readers_can() {
     --- stderr
     reading the site
     rendering 3 nodes
-    error[yaml-syntax]: groups/compute/cloud-config.yaml: cloud-init's YAML reader fails on the value in line 4, column 17 of the rendered text
+    error[yaml-syntax]: groups/compute/cloud-config.yaml:4:17: cloud-init's YAML reader fails on the value
       hint: it looks like a date or number, and is none; put it in quotes
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
-    error[yaml-syntax]: groups/compute/cloud-config.yaml: cloud-init's YAML reader refuses the tab in line 5, column 9 of the rendered text
+    error[yaml-syntax]: groups/compute/cloud-config.yaml:5:9: cloud-init's YAML reader refuses the tab
       hint: write spaces; tabs may stand in quotes and in block scalars only
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     2 errors, 0 warnings

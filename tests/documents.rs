@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use insta::assert_snapshot;
-use mds::check::document_inspector;
+use mds::check::{Rulebook, document_inspector};
 use mds::inventory::{Inventory, mock_inventory, parse_inventory};
 use mds::render::{NodeRenderer, Plan, RenderProblem, Stopped, render_all};
 use mds::site::{FolderReader, Site};
@@ -45,9 +45,11 @@ fn inventory(nodes: &str) -> Inventory {
 
 /// Renders everything as a build does, and returns the ids in order, or the problems.
 fn render_everything(inventory: &Inventory, files: &[(&str, &str)]) -> Result<Vec<String>, Vec<RenderProblem>> {
-    let plan = Arc::new(Plan::new(&site(files), inventory)?);
+    let site = site(files);
+    let plan = Arc::new(Plan::new(&site, inventory)?);
+    let inspector = document_inspector(&Arc::new(Rulebook::new(&site)), &plan);
     let mut ids = Vec::new();
-    let rendered = render_all(&plan, &document_inspector(), &mut |node| {
+    let rendered = render_all(&plan, &inspector, &mut |node| {
         ids.push(plan.facts()[node.index].id().to_string());
         Ok::<(), ()>(())
     });

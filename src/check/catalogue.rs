@@ -34,7 +34,7 @@ impl Rule {
 }
 
 /// Every rule, sorted by id.
-pub const RULES: [Rule; 37] = [
+pub const RULES: &[Rule] = &[
     Rule::new(
         Warning,
         "address-outside-networks",
@@ -55,6 +55,14 @@ pub const RULES: [Rule; 37] = [
          that address a table with its prefix and method = \"static\" or \"dhcp\".",
     )
     .fixed(),
+    Rule::new(
+        Warning,
+        "document-size",
+        "A document is larger than the site wants it",
+        "A document has more bytes than [check] max_document_bytes allows. Every node fetches its documents on every boot \
+         and all nodes do so at once, cloud-init keeps them in memory and on disk, and some ways to hand them over, such as \
+         the user-data of EC2, end at 16 KiB. Let the node fetch what is large from a file server, or raise the limit.",
+    ),
     Rule::new(
         Error,
         "duplicate-address",
@@ -209,6 +217,16 @@ pub const RULES: [Rule; 37] = [
         "A node lists a loopback address, such as 127.0.0.1. Every process on the server's own machine asks from \
          there and would be given the node's documents, secrets included. Give the node the addresses that it asks \
          from, and nothing else.",
+    ),
+    Rule::new(
+        Error,
+        "meta-data-instance-id",
+        "meta-data has not the node's own instance-id",
+        "The site's own template for meta-data leaves out the instance-id, or has another one than mds knows the node by. \
+         Without one cloud-init takes `nocloud`, and never notices that a node is to be set up anew; with one that many \
+         nodes share, what was done once for one is not done for the others that use its disk or image. Write \
+         `instance-id: \"{{ instance_id }}\"` into the template, and set instance_id in nodes/<id>.yaml where a node \
+         needs another one.",
     ),
     Rule::new(
         Warning,

@@ -6,6 +6,7 @@
 //! the warning "Unhandled non-multipart (text/x-not-multipart) userdata", and the node goes without; an empty text is
 //! passed over without one. `Content-Type:` alone makes no MIME message.
 
+use super::remark::Remark;
 use crate::types::nearest;
 
 /// The rule that cloud-init knows what a document is.
@@ -44,7 +45,7 @@ fn head(text: &str) -> String {
 }
 
 /// What is wrong with the header of a text, and what to do about it. The text itself is not repeated.
-pub(super) fn unknown_header(text: &str) -> Option<(&'static str, Option<String>)> {
+pub(super) fn unknown_header(text: &str) -> Option<Remark> {
     let head = head(text);
     if head.is_empty() || is_mime(text) {
         return None;
@@ -58,10 +59,14 @@ pub(super) fn unknown_header(text: &str) -> Option<(&'static str, Option<String>
         let message = "after its jinja line the document begins with no header that cloud-init knows, so that nodes \
                        ignore all of it";
         let is_known = may_be_made || is_header(&after, &HEADERS[..AFTER_JINJA]);
-        return (!is_known).then(|| (message, hint(rest, &HEADERS[..AFTER_JINJA])));
+        return (!is_known).then(|| remark(message, hint(rest, &HEADERS[..AFTER_JINJA])));
     }
     let message = "the document begins with no header that cloud-init knows, so that nodes ignore all of it";
-    (!is_header(&head, &HEADERS)).then(|| (message, hint(text, &HEADERS)))
+    (!is_header(&head, &HEADERS)).then(|| remark(message, hint(text, &HEADERS)))
+}
+
+fn remark(message: &str, hint: String) -> Remark {
+    Remark::at(RULE, (1, 1), message).with_hint(hint)
 }
 
 fn is_mime(text: &str) -> bool {
@@ -69,17 +74,17 @@ fn is_mime(text: &str) -> bool {
     bytes.windows(MIME.len()).any(|window| window.eq_ignore_ascii_case(MIME.as_bytes()))
 }
 
-fn hint(text: &str, headers: &[&'static str]) -> Option<String> {
+fn hint(text: &str, headers: &[&'static str]) -> String {
     if let Some(header) = near_miss(text, headers) {
-        return Some(format!("did you mean `{header}`?"));
+        return format!("did you mean `{header}`?");
     }
     if text.trim_start().to_ascii_lowercase().starts_with("content-type:") {
-        return Some("a MIME message needs a line `MIME-Version: 1.0` at its top".to_owned());
+        return "a MIME message needs a line `MIME-Version: 1.0` at its top".to_owned();
     }
     let is_further_down = |line: &str| headers.iter().any(|header| line.to_ascii_lowercase().starts_with(header));
     match text.lines().any(is_further_down) {
-        true => Some("a header stands further down; make it the first line".to_owned()),
-        false => Some("begin it with `#cloud-config`, or with `#!` if it is a script".to_owned()),
+        true => "a header stands further down; make it the first line".to_owned(),
+        false => "begin it with `#cloud-config`, or with `#!` if it is a script".to_owned(),
     }
 }
 
@@ -136,8 +141,8 @@ mod tests {
             ("# template: jinja\n#cloud-config\n", "## template: jinja"),
             ("## template: jinja\n#cloud-confg\n", "#cloud-config"),
         ] {
-            let (_, hint) = unknown_header(text).unwrap_or_default();
-            assert_eq!(hint, Some(format!("did you mean `{header}`?")), "{text:?}");
+            let hint = unknown_header(text).and_then(|remark| remark.hint);
+            assert_eq!(hint.as_deref(), Some(format!("did you mean `{header}`?").as_str()), "{text:?}");
         }
     }
 
@@ -151,7 +156,7 @@ mod tests {
             ("Content-Type: text/cloud-config\n\na: 1\n", "MIME-Version"),
             ("## template: jinja\n#include\nhttp://x\n", "begin it with"),
         ] {
-            let (_, hint) = unknown_header(text).unwrap_or_default();
+            let hint = unknown_header(text).and_then(|remark| remark.hint);
             assert!(hint.as_ref().is_some_and(|hint| hint.contains(word)), "{text:?}: {hint:?}");
         }
     }

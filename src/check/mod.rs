@@ -4,22 +4,31 @@
 
 mod catalogue;
 mod conflicts;
-mod documents;
+mod document;
 mod finding;
+#[cfg(test)]
+mod fixture;
 mod header;
+mod identity;
+mod inspector;
 mod inventory;
+mod locate;
+mod remark;
 mod report;
+mod rulebook;
 mod rules;
+mod size;
 mod unused;
 mod values;
 mod yaml;
 
 pub use catalogue::{RULES, Rule};
 pub use conflicts::conflicts;
-pub use documents::document_inspector;
 pub use finding::{Finding, Severity, Summary};
+pub use inspector::document_inspector;
 pub use inventory::{inventory, old_lock, remarked};
 pub use report::{ReportFormat, ReportSubject, report, text_report};
+pub use rulebook::Rulebook;
 pub use rules::{rule, rules_run, severity_faults, with_severities};
 pub use unused::unused;
 pub use values::values;

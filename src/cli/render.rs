@@ -97,7 +97,7 @@ fn from_site(arguments: &RenderArguments, selector: &Selector) -> Result<Documen
     let facts = plan.select(selector).map_err(CliError::failure)?;
     let index = plan.facts().iter().position(|other| other.id() == facts.id()).unwrap_or_default();
     let mut bodies = Vec::new();
-    let rendered = render_some(plan, vec![index], &document_inspector(), &mut |node| {
+    let rendered = render_some(plan, vec![index], &document_inspector(&prepared.rulebook, plan), &mut |node| {
         bodies.extend(node.documents.into_iter().map(|(name, _, body)| (name, body.to_vec())));
         Ok::<(), Infallible>(())
     });

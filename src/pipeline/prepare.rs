@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use super::input::{InventoryInput, SiteInput};
 use super::observe::{Observer, Phase};
-use crate::check::{self, Finding, Severity, conflicts, severity_faults, unused, values, with_severities};
+use crate::check::{self, Finding, Rulebook, Severity, conflicts, severity_faults, unused, values, with_severities};
 use crate::inventory::{Inventory, LeftOut, LockHeader, Pull, mock_inventory, parse_any, synthetic_inventory};
 use crate::release::StoreError;
 use crate::render::{GroupOrder, NodeFacts, Plan};
@@ -30,6 +30,8 @@ pub struct Prepared {
     pub inventory_digest: Digest,
     /// The plan.
     pub plan: Arc<Plan>,
+    /// How its documents are checked.
+    pub rulebook: Arc<Rulebook>,
     /// What was found before rendering. Errors among it are reported together with what rendering finds.
     pub findings: Vec<Finding>,
 }
@@ -87,7 +89,8 @@ pub fn prepare(
     findings.extend(unused(&site, &inventory, &plan));
     findings.extend(check::inventory(&site, &inventory, &remarks));
     let findings = sorted(with_severities(&site.settings.check, findings));
-    Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, findings })
+    let rulebook = Arc::new(Rulebook::new(&site));
+    Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, rulebook, findings })
 }
 
 /// An inventory, looked at beside its site.

@@ -107,7 +107,7 @@ fn render_nodes(
 ) -> Result<Vec<Finding>, BuildError> {
     let plan = &prepared.plan;
     observer.begin(Phase::Rendering { nodes: nodes.len() });
-    let rendered = render_some(plan, nodes, &document_inspector(), &mut |node| {
+    let rendered = render_some(plan, nodes, &document_inspector(&prepared.rulebook, plan), &mut |node| {
         observer.node_done();
         take(sink, &plan.facts()[node.index], node)
     });

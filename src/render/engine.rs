@@ -61,6 +61,11 @@ impl TemplateSet {
         Self { texts, files }
     }
 
+    /// The text of a template that takes part.
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        self.texts.get(path).map(String::as_str)
+    }
+
     /// Whether the site has its own file for a built-in template.
     pub(super) fn is_overridden(&self, path: &str) -> bool {
         self.files.contains_key(path)

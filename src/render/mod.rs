@@ -21,7 +21,7 @@ pub use context::NODE_NAMES;
 pub use facts::{GroupOrder, NodeFacts};
 pub use node::{NodeRenderer, RenderedNode};
 pub use parallel::{Inspector, Rendered, Stopped, render_all, render_some};
-pub use plan::Plan;
+pub use plan::{Plan, Template};
 
 use crate::types::{NodeId, Problem};
 

@@ -146,7 +146,7 @@ impl Documents<'_, '_> {
 
     fn add(&mut self, name: DocumentName, source: &Source, context: impl FnOnce() -> Context) {
         match source {
-            Source::Verbatim { digest, body } => self.done.push((name, *digest, body.clone())),
+            Source::Verbatim { digest, body, .. } => self.done.push((name, *digest, body.clone())),
             Source::Template(path) => {
                 (self.watch)(path);
                 match self.node.engine.render(path, &context(), &self.node.plan.settings.render) {

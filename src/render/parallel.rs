@@ -3,7 +3,7 @@
 //! Workers are plain threads that may be left behind: a template that loops without ever calling anything cannot be
 //! interrupted, only abandoned. So nothing here waits for a worker that has gone silent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -253,12 +253,14 @@ impl<E> Collector<'_, E> {
 #[derive(Default)]
 struct Grouped {
     list: Vec<RenderProblem>,
-    positions: BTreeMap<String, usize>,
+    positions: HashMap<(&'static str, Option<Place>, String), usize>,
 }
 
 impl Grouped {
     fn add(&mut self, NodeProblem { rule, problem }: NodeProblem, node: &NodeId) {
-        let position = *self.positions.entry(problem.to_string()).or_insert_with(|| {
+        // What to do about it may name a place in one node's document, and is told for the first.
+        let key = (rule, problem.place.clone(), problem.message.clone());
+        let position = *self.positions.entry(key).or_insert_with(|| {
             self.list.push(RenderProblem { rule, problem, nodes: Vec::new() });
             self.list.len() - 1
         });

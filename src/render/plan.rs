@@ -13,7 +13,7 @@ use super::{RenderProblem, TEMPLATE_RULE};
 use crate::inventory::{Inventory, Selector};
 use crate::settings::SiteSettings;
 use crate::site::{Group, RenderMode, Site, SiteFile, UserDataKey};
-use crate::types::{Digest, GroupLabel, Place, Problem};
+use crate::types::{Digest, DocumentName, GroupLabel, Place, Problem};
 
 /// The first line of a template that cloud-init renders itself. Case and blanks at the end do not matter to it.
 const CLIENT_TEMPLATE_HEADER: &str = "## template: jinja";
@@ -22,9 +22,18 @@ const CLIENT_TEMPLATE_HEADER: &str = "## template: jinja";
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     /// The text as it is: the client renders it, or there is nothing to render.
-    Verbatim { digest: Digest, body: Bytes },
+    Verbatim { path: Arc<str>, digest: Digest, body: Bytes },
     /// A template, by its path.
     Template(Arc<str>),
+}
+
+/// A file of the site, or one of the built-in templates, that a document is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Template<'a> {
+    /// Its path in the site.
+    pub path: &'a str,
+    /// Its text.
+    pub text: &'a str,
 }
 
 /// Everything that rendering needs, shared by all threads.
@@ -87,6 +96,12 @@ impl Plan {
         &self.facts
     }
 
+    /// Whether the site has a template of its own for meta-data.
+    #[must_use]
+    pub fn is_own_meta_data(&self) -> bool {
+        self.templates.is_overridden(META_DATA)
+    }
+
     /// A renderer for one thread.
     ///
     /// # Errors
@@ -123,8 +138,32 @@ impl Plan {
 
     /// The user-data of a node: by its id, by one of its MAC addresses, the default, the built-in one.
     pub(super) fn user_data_source(&self, facts: &NodeFacts) -> Source {
+        self.user_data_file(facts).cloned().unwrap_or_else(|| self.fixed(USER_DATA))
+    }
+
+    fn user_data_file(&self, facts: &NodeFacts) -> Option<&Source> {
         let own = user_data_keys(facts).find_map(|key| self.user_data.get(&key));
-        own.or_else(|| self.user_data.get(&UserDataKey::Default)).cloned().unwrap_or_else(|| self.fixed(USER_DATA))
+        own.or_else(|| self.user_data.get(&UserDataKey::Default))
+    }
+
+    /// What a document of a node is made of. `None` for a group without a template.
+    #[must_use]
+    pub fn template_of(&self, facts: &NodeFacts, name: &DocumentName) -> Option<Template<'_>> {
+        let (source, built_in) = match name {
+            DocumentName::MetaData => (self.fixed.get(META_DATA), META_DATA),
+            DocumentName::UserData => (self.user_data_file(facts).or_else(|| self.fixed.get(USER_DATA)), USER_DATA),
+            DocumentName::VendorData => (self.fixed.get(VENDOR_DATA), VENDOR_DATA),
+            DocumentName::NetworkConfig => (self.fixed.get(NETWORK_CONFIG), NETWORK_CONFIG),
+            DocumentName::Group(label) => (Some(self.group_sources.get(label)?), ""),
+        };
+        let path = match source {
+            None => built_in,
+            Some(Source::Template(path)) => path,
+            Some(Source::Verbatim { path, body, .. }) => {
+                return Some(Template { path, text: std::str::from_utf8(body).ok()? });
+            }
+        };
+        Some(Template { path, text: self.templates.text(path)? })
     }
 
     /// The keys of user-data files that no node of the inventory uses.
@@ -175,7 +214,7 @@ fn source_of(file: &SiteFile, mode: RenderMode) -> Source {
         RenderMode::Server => true,
         RenderMode::Auto => has_tags && !is_for_the_client(&file.text),
     };
-    if rendered { Source::Template(file.path.as_str().into()) } else { as_it_is(&file.text) }
+    if rendered { Source::Template(file.path.as_str().into()) } else { as_it_is(&file.path, &file.text) }
 }
 
 /// How the four fixed documents come about: by the built-in templates or the site's own, or, when such a one belongs to
@@ -184,16 +223,16 @@ fn fixed_sources(site: &Site) -> BTreeMap<&'static str, Source> {
     let source = |path: &'static str| {
         let text = site.files.get(path).and_then(|bytes| std::str::from_utf8(bytes).ok());
         match text.filter(|text| is_for_the_client(text)) {
-            Some(text) => as_it_is(text),
+            Some(text) => as_it_is(path, text),
             None => Source::Template(path.into()),
         }
     };
     [META_DATA, USER_DATA, VENDOR_DATA, NETWORK_CONFIG].map(|path| (path, source(path))).into()
 }
 
-fn as_it_is(text: &str) -> Source {
+fn as_it_is(path: &str, text: &str) -> Source {
     let body = Bytes::from(text.to_owned());
-    Source::Verbatim { digest: Digest::of(&body), body }
+    Source::Verbatim { path: path.into(), digest: Digest::of(&body), body }
 }
 
 fn is_for_the_client(text: &str) -> bool {
@@ -206,7 +245,6 @@ mod tests {
     use super::*;
     use crate::inventory::parse_inventory;
     use crate::site::FolderReader;
-    use crate::types::DocumentName;
 
     fn plan(files: &[(&str, &str)], nodes: &str) -> Plan {
         let folder = tempfile::tempdir().unwrap();

@@ -182,11 +182,19 @@ pub enum Delivery {
 }
 
 /// `[check]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckSettings {
     /// How much what a rule finds matters, by the rule's id.
     pub severity: BTreeMap<String, Level>,
+    /// How many bytes a document may have before that is said.
+    pub max_document_bytes: usize,
+}
+
+impl Default for CheckSettings {
+    fn default() -> Self {
+        Self { severity: BTreeMap::new(), max_document_bytes: 1 << 20 }
+    }
 }
 
 /// How much it matters what a rule finds.

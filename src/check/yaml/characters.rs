@@ -1,6 +1,6 @@
 //! Characters that cloud-init's YAML reader refuses, and those that end a line to it alone.
 
-use super::{AMBIGUOUS, LINE_ENDS, Remark, SYNTAX, place};
+use super::{AMBIGUOUS, LINE_ENDS, Remark, SYNTAX};
 
 /// The first character that PyYAML refuses anywhere, be it in quotes or in a comment: control characters but tab, line
 /// feed, carriage return and U+0085; U+FFFE and U+FFFF.
@@ -11,13 +11,9 @@ pub(super) fn unprintable(text: &str) -> Option<Remark> {
     };
     let offset = text.find(is_refused)?;
     let code = text[offset..].chars().next().map_or(0, u32::from);
-    let message =
-        format!("cloud-init's YAML reader refuses the character U+{code:04X} in {}", place(spot(text, offset)));
-    Some(Remark {
-        rule: SYNTAX,
-        message,
-        hint: Some("take it out, or write it as an escape such as \"\\x07\" in double quotes"),
-    })
+    let message = format!("cloud-init's YAML reader refuses the character U+{code:04X}");
+    let remark = Remark::at(SYNTAX, spot(text, offset), message);
+    Some(remark.with_hint("take it out, or write it as an escape such as \"\\x07\" in double quotes"))
 }
 
 /// Characters that look like nothing and are something.
@@ -48,9 +44,8 @@ pub(super) fn line_ends(text: &str) -> Vec<Remark> {
             ),
             _ => continue,
         };
-        let place = place(spot(text, offset));
-        let message = format!("the character U+{:04X} in {place} {what}", u32::from(character));
-        remarks.push(Remark { rule, message, hint: Some(hint) });
+        let message = format!("the character U+{:04X} {what}", u32::from(character));
+        remarks.push(Remark::at(rule, spot(text, offset), message).with_hint(hint));
         // Finding places is slow, and nobody reads more.
         if remarks.len() > super::MOST_OF_A_RULE {
             break;

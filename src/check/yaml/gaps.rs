@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::{Remark, SYNTAX, Spot, line_and_column, place};
+use super::{Remark, SYNTAX, Spot, above};
 
 /// The characters of a scalar's own text, quotes included, from and to; and how far its lines are indented if it is a
 /// block scalar.
@@ -97,17 +97,14 @@ fn tab_in(characters: &[char], content: Content) -> Option<usize> {
 }
 
 fn tab_remark(characters: &[char], at: usize) -> Remark {
-    let message = format!("cloud-init's YAML reader refuses the tab in {}", place(spot(characters, at)));
-    Remark { rule: SYNTAX, message, hint: Some("write spaces; tabs may stand in quotes and in block scalars only") }
+    Remark::at(SYNTAX, spot(characters, at), "cloud-init's YAML reader refuses the tab")
+        .with_hint("write spaces; tabs may stand in quotes and in block scalars only")
 }
 
 fn second_anchor(characters: &[char], before: usize, at: usize) -> Remark {
-    let message = format!(
-        "the anchor in {} is set already in {}, which cloud-init's YAML reader refuses",
-        line_and_column(spot(characters, at)),
-        place(spot(characters, before)),
-    );
-    Remark { rule: SYNTAX, message, hint: Some("give each anchor a name of its own") }
+    let (before, at) = (spot(characters, before), spot(characters, at));
+    let message = format!("the anchor is set already {}, which cloud-init's YAML reader refuses", above(before, at));
+    Remark::at(SYNTAX, at, message).with_hint("give each anchor a name of its own")
 }
 
 fn spot(characters: &[char], at: usize) -> Spot {

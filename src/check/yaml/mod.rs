@@ -18,11 +18,15 @@ mod scalars;
 mod skeleton;
 mod slips;
 mod tags;
+mod tree;
 mod walk;
 
 use serde::de::IgnoredAny;
 
+use super::remark::{Remark, Spot};
+
 pub(super) use skeleton::skeleton;
+pub(super) use tree::{Tree, Value, load};
 use walk::{Walk, walk};
 
 /// The rule that documents which cloud-init reads as YAML can be read.
@@ -39,26 +43,13 @@ pub(super) const ALIASES: &str = "yaml-aliases";
 /// Remarks of one rule on one document before the rest is only counted.
 const MOST_OF_A_RULE: usize = 10;
 
-/// Something to say about a text. It never repeats a value, as that may be a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Remark {
-    /// The rule.
-    pub(super) rule: &'static str,
-    /// A sentence with the place in the rendered text.
-    pub(super) message: String,
-    /// What to do.
-    pub(super) hint: Option<&'static str>,
-}
-
-/// Line and column in the rendered text, both from 1.
-pub(super) type Spot = (usize, usize);
-
-fn place(spot: Spot) -> String {
-    format!("{} of the rendered text", line_and_column(spot))
-}
-
-fn line_and_column((line, column): Spot) -> String {
-    format!("line {line}, column {column}")
+/// Where a key or anchor stood before, for a sentence.
+fn above(before: Spot, at: Spot) -> String {
+    match at.0.abs_diff(before.0) {
+        0 => "in the same line".to_owned(),
+        1 => "in the line above".to_owned(),
+        lines => format!("{lines} lines above"),
+    }
 }
 
 /// Everything there is to say about a text that cloud-init reads as YAML. When it cannot be read, that alone.
@@ -82,17 +73,14 @@ pub(super) fn remarks(text: &str) -> Vec<Remark> {
 fn not_yaml(text: &str) -> Option<Remark> {
     let error = serde_yaml::from_str::<IgnoredAny>(text).err()?;
     let said = error.to_string();
-    let message = said.split(" at line ").next().unwrap_or(&said).to_owned();
-    let place = error
-        .location()
-        .map_or_else(String::new, |location| format!(" in {}", place((location.line(), location.column()))));
-    let message = format!("the rendered document is not YAML: {message}{place}");
-    Some(Remark { rule: SYNTAX, message, hint: None })
+    let message = format!("the document is not YAML: {}", said.split(" at line ").next().unwrap_or(&said));
+    let at = error.location().map(|location| (location.line(), location.column()));
+    Some(Remark { at, ..Remark::new(SYNTAX, message) })
 }
 
 /// A document of a thousand dates needs no thousand findings.
 fn shortened(remarks: Vec<Remark>) -> Vec<Remark> {
-    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    let mut counts = std::collections::BTreeMap::<&'static str, usize>::new();
     let mut kept = Vec::new();
     for remark in remarks {
         let count = counts.entry(remark.rule).or_default();
@@ -103,7 +91,7 @@ fn shortened(remarks: Vec<Remark>) -> Vec<Remark> {
     }
     for (rule, count) in counts.into_iter().filter(|(_, count)| *count > MOST_OF_A_RULE) {
         let message = format!("there is more of this kind in the document: {} places", count - MOST_OF_A_RULE);
-        kept.push(Remark { rule, message, hint: None });
+        kept.push(Remark::new(rule, message));
     }
     kept
 }

@@ -256,3 +256,32 @@ impl Timestamp {
 fn number(digits: &str) -> Option<u32> {
     if is_digits(digits) { digits.parse().ok() } else { None }
 }
+
+/// The number that a scalar of [`Kind::Int`] is, if it fits.
+pub(super) fn int_value(text: &str) -> Option<i64> {
+    let plain = text.replace('_', "");
+    let digits = unsigned(&plain);
+    let of_base = |rest: &str, base| i64::from_str_radix(rest, base).ok();
+    let value = if let Some(rest) = digits.strip_prefix("0b") {
+        of_base(rest, 2)
+    } else if let Some(rest) = digits.strip_prefix("0x") {
+        of_base(rest, 16)
+    } else if digits.len() > 1 && digits.starts_with('0') {
+        of_base(digits, 8)
+    } else {
+        digits.split(':').try_fold(0_i64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))
+    }?;
+    Some(if plain.starts_with('-') { -value } else { value })
+}
+
+/// About the number that a scalar of [`Kind::Float`] is, or of [`Kind::Int`] if it does not fit.
+pub(super) fn float_value(text: &str) -> f64 {
+    let plain = text.replace('_', "").to_lowercase();
+    let sign = if plain.starts_with('-') { -1.0 } else { 1.0 };
+    let value = match unsigned(&plain) {
+        ".inf" => f64::INFINITY,
+        ".nan" => f64::NAN,
+        digits => digits.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse().unwrap_or(0.0)),
+    };
+    sign * value
+}

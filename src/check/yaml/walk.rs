@@ -9,7 +9,7 @@ use super::node::{Inside, Key, Node, Open, Shape};
 use super::scalars::{Kind, can_be_made, kind_of};
 use super::slips::{Role, slip, wants_text};
 use super::tags::{Tagged, can_be_tagged, tagged};
-use super::{ALIASES, AMBIGUOUS, DUPLICATE_KEY, Remark, SYNTAX, Spot, line_and_column, place};
+use super::{ALIASES, AMBIGUOUS, DUPLICATE_KEY, Remark, SYNTAX, Spot, above};
 
 /// Values that a document may hold with its aliases followed, besides one for each of its bytes.
 ///
@@ -119,8 +119,8 @@ impl Walker {
         }
     }
 
-    fn refuse(&mut self, message: String, hint: &'static str) {
-        self.found.remarks.push(Remark { rule: SYNTAX, message, hint: Some(hint) });
+    fn refuse(&mut self, at: Spot, message: impl Into<String>, hint: &'static str) {
+        self.found.remarks.push(Remark::at(SYNTAX, at, message).with_hint(hint));
     }
 
     fn document(&mut self, at: Spot) {
@@ -129,9 +129,11 @@ impl Walker {
             self.found.has_more_documents = true;
             // What was found in the first one does not count when there are two.
             self.found.remarks.clear();
-            let message =
-                format!("a second YAML document begins in {}, and cloud-init reads none of several", place(at));
-            self.refuse(message, "take out the line `---`");
+            self.refuse(
+                at,
+                "a second YAML document begins, and cloud-init reads none of several",
+                "take out the line `---`",
+            );
         }
     }
 
@@ -198,20 +200,19 @@ impl Walker {
             Tagged::Untagged => Kind::Text,
         };
         if !is_good || (made == Tagged::Untagged && !can_be_made(kind, text)) {
-            let message = format!("cloud-init's YAML reader fails on {} in {}", called(role), place(at));
-            self.refuse(message, "it looks like a date or number, and is none; put it in quotes");
+            let message = format!("cloud-init's YAML reader fails on {}", called(role));
+            self.refuse(at, message, "it looks like a date or number, and is none; put it in quotes");
         } else if matches!(kind, Kind::Merge | Kind::Value) && role != Role::Key {
-            let message =
-                format!("cloud-init's YAML reader refuses the plain sign that is {} in {}", called(role), place(at));
-            self.refuse(message, "put it in quotes");
+            let message = format!("cloud-init's YAML reader refuses the plain sign that is {}", called(role));
+            self.refuse(at, message, "put it in quotes");
         } else if made == Tagged::Untagged && style == ScalarStyle::Plain {
             self.slip(text, kind, role, at);
         }
         let is_flow = self.open.last().is_some_and(|open| open.is_flow);
         if is_flow && style == ScalarStyle::Plain && text.contains('?') {
             // PyYAML ends a plain scalar there at any `?`, not only at one before a space.
-            let message = format!("cloud-init's YAML reader refuses the `?` of {} in {}", called(role), place(at));
-            self.refuse(message, "put what is in brackets and has a `?`, such as a URL, in quotes");
+            let message = format!("cloud-init's YAML reader refuses the `?` of {}", called(role));
+            self.refuse(at, message, "put what is in brackets and has a `?`, such as a URL, in quotes");
         }
         let node = Node { shape: Shape::Scalar, can_be_merged: false, key: Some(Key::new(kind, text)), size: 1, at };
         self.done(anchor, node);
@@ -219,19 +220,22 @@ impl Walker {
 
     fn slip(&mut self, text: &str, kind: Kind, role: Role, at: Spot) {
         if let Some(meaning) = slip(text, kind, role) {
-            let message = format!("{} in {} is {meaning} to cloud-init, which reads YAML 1.1", called(role), place(at));
-            let hint = Some("put it in quotes if a text is meant, else write it another way");
-            self.found.remarks.push(Remark { rule: AMBIGUOUS, message, hint });
+            let message = format!("{} is {meaning} to cloud-init, which reads YAML 1.1", called(role));
+            let remark = Remark::at(AMBIGUOUS, at, message);
+            self.found.remarks.push(remark.with_hint("put it in quotes if a text is meant, else write it another way"));
         }
     }
 
     fn refuse_tag(&mut self, fault: &str, at: Spot) {
-        self.refuse(format!("what stands in {} {fault}", place(at)), "take the tag out");
+        self.refuse(at, format!("what stands here {fault}"), "take the tag out");
     }
 
     fn too_deep(&mut self, at: Spot) {
-        let message = format!("what begins in {} stands too deep for cloud-init's YAML reader", place(at));
-        self.refuse(message, "lists and mappings may stand in each other some hundred times");
+        self.refuse(
+            at,
+            "what begins here stands too deep for cloud-init's YAML reader",
+            "lists and mappings may stand in each other some hundred times",
+        );
     }
 
     fn role(&self) -> Role {
@@ -248,9 +252,8 @@ impl Walker {
         let named = match self.anchors.get(&anchor) {
             Some(Some(node)) => Node { at, ..node.clone() },
             _ => {
-                let message =
-                    format!("the alias in {} names what it stands in, so that there is no end to it", place(at));
-                self.found.remarks.push(Remark { rule: ALIASES, message, hint: Some("write out what is meant") });
+                let message = "the alias names what it stands in, so that there is no end to it";
+                self.found.remarks.push(Remark::at(ALIASES, at, message).with_hint("write out what is meant"));
                 Node { shape: Shape::Mapping, can_be_merged: true, key: None, size: 1, at }
             }
         };
@@ -309,27 +312,25 @@ impl Walker {
         let Some(Open { inside: Inside::Mapping { keys, of }, .. }) = self.open.last_mut() else { return };
         *of = Some(node.key.clone());
         let Some(key) = node.key else {
-            let message =
-                format!("the key in {} is a list or mapping, which cloud-init cannot have as a key", place(node.at));
-            return self.refuse(message, "a value that begins with `{` or `[` needs quotes");
+            let message = "the key is a list or mapping, which cloud-init cannot have as a key";
+            return self.refuse(node.at, message, "a value that begins with `{` or `[` needs quotes");
         };
         if key == Key::Merge {
             return;
         }
         let name = key.shown().map_or_else(String::new, |name| format!(" `{name}`"));
         if let Some(before) = keys.insert(key, node.at) {
-            let (first, second) = (line_and_column(before), place(node.at));
             let message =
-                format!("the key{name} in {first} stands once more in {second}, and only what is last counts");
-            let hint = Some("take one out, or put together what they say");
-            self.found.remarks.push(Remark { rule: DUPLICATE_KEY, message, hint });
+                format!("the key{name} stands {} already, and only what is last counts", above(before, node.at));
+            let remark = Remark::at(DUPLICATE_KEY, node.at, message);
+            self.found.remarks.push(remark.with_hint("take one out, or put together what they say"));
         }
     }
 
     fn value(&mut self, key: Option<&Key>, node: &Node) {
         if key == Some(&Key::Merge) && !node.can_be_merged {
-            let message = format!("`<<` has a value in {} that is no mapping and no list of mappings", place(node.at));
-            self.refuse(message, "write `<<: *name` with the anchor of a mapping, or put `<<` in quotes");
+            let message = "`<<` has a value that is no mapping and no list of mappings";
+            self.refuse(node.at, message, "write `<<: *name` with the anchor of a mapping, or put `<<` in quotes");
         }
     }
 
@@ -337,14 +338,13 @@ impl Walker {
     fn root(&mut self, node: &Node) {
         let is_nothing = matches!(node.key, Some(Key::Other(Kind::Null, _)));
         if node.shape != Shape::Mapping && !is_nothing {
-            let message =
-                format!("cloud-init ignores what is no mapping, and what begins in {} is none", place(node.at));
-            self.refuse(message, "write `key: value` at the top of the document");
+            let message = "cloud-init ignores what is no mapping, and what begins here is none";
+            self.refuse(node.at, message, "write `key: value` at the top of the document");
         }
         let most = MOST_VALUES.saturating_add(self.characters.len() as u64);
         if node.size > most {
             let message = format!("with its aliases followed the document holds more than {MOST_VALUES} values");
-            self.found.remarks.push(Remark { rule: ALIASES, message, hint: Some("write out what is meant") });
+            self.found.remarks.push(Remark::new(ALIASES, message).with_hint("write out what is meant"));
         }
     }
 }
@@ -352,9 +352,9 @@ impl Walker {
 /// A document may be one to PyYAML and mds and none to YAML 1.2, mostly because of lines in brackets or quotes that are
 /// indented less than they should be.
 fn unread_from(end: Spot) -> Remark {
-    let message = format!("some readers of YAML refuse what stands in {}, and what follows is not checked", place(end));
-    let hint = Some("indent what is in brackets or quotes more than the key that it belongs to");
-    Remark { rule: AMBIGUOUS, message, hint }
+    let message = "some readers of YAML refuse what stands here, and what follows is not checked";
+    Remark::at(AMBIGUOUS, end, message)
+        .with_hint("indent what is in brackets or quotes more than the key that it belongs to")
 }
 
 const fn called(role: Role) -> &'static str {

@@ -1,0 +1,238 @@
+//! Checks of finished documents, on the threads that render them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::document::Document;
+use super::identity;
+use super::locate::locate;
+use super::remark::Remark;
+use super::rulebook::Rulebook;
+use super::rules::rule;
+use super::yaml;
+use crate::render::{Inspector, NodeFacts, NodeProblem, Plan, RenderedNode, Template, Verdict};
+use crate::types::{Digest, DocumentName, Place, Problem};
+
+/// Documents that are kept in mind because many nodes may share them. Beyond that all are forgotten: what many nodes
+/// share comes up again soon.
+const MOST_KEPT: usize = 4096;
+
+/// Looks at all documents of one node together.
+type NodeRule = fn(&Rulebook, &Plan, &NodeFacts, &[Arc<LookedAt>]) -> Vec<NodeRemark>;
+
+/// Everything that is run on the documents of one node together.
+const NODE_RULES: [NodeRule; 1] = [identity::instance_id];
+
+/// Something to say about one of a node's documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NodeRemark {
+    /// The document.
+    pub(super) document: DocumentName,
+    /// What there is to say.
+    pub(super) remark: Remark,
+}
+
+/// A document and what there is to say of it.
+#[derive(Debug)]
+pub(super) struct LookedAt {
+    /// The document, if it is text.
+    pub(super) document: Option<Document>,
+    problems: Vec<NodeProblem>,
+}
+
+/// An inspector that reads every document as cloud-init would. Documents that many nodes share are read once.
+///
+/// What breaks a rule that always is an error stops the document. All else is a remark: how much it matters is the
+/// site's to say.
+#[must_use]
+pub fn document_inspector(rulebook: &Arc<Rulebook>, plan: &Arc<Plan>) -> Inspector {
+    let inspection = Inspection {
+        rulebook: Arc::clone(rulebook),
+        plan: Arc::clone(plan),
+        shared: Shared::default(),
+        fine: FineSkeletons::default(),
+    };
+    Arc::new(move |facts: &NodeFacts, node: &RenderedNode| inspection.verdict(facts, node))
+}
+
+struct Inspection {
+    rulebook: Arc<Rulebook>,
+    plan: Arc<Plan>,
+    shared: Shared,
+    fine: FineSkeletons,
+}
+
+impl Inspection {
+    fn verdict(&self, facts: &NodeFacts, node: &RenderedNode) -> Verdict {
+        let documents: Vec<Arc<LookedAt>> =
+            node.documents.iter().map(|(name, digest, body)| self.look_at(facts, name, *digest, body)).collect();
+        let found = NODE_RULES.iter().flat_map(|rule| rule(&self.rulebook, &self.plan, facts, &documents));
+        let of_node = found.map(|NodeRemark { document: name, remark }| {
+            let with_name = |document: &&Document| document.name == name;
+            let document = documents.iter().filter_map(|looked_at| looked_at.document.as_ref()).find(with_name);
+            let text = document.map_or("", |document| &document.text);
+            problem(&name, self.plan.template_of(facts, &name), text, remark)
+        });
+        let mut verdict = Verdict::default();
+        for problem in documents.iter().flat_map(|document| document.problems.iter().cloned()).chain(of_node) {
+            let may_be_changed = rule(problem.rule).is_some_and(|rule| rule.may_be_changed);
+            if may_be_changed { verdict.remarks.push(problem) } else { verdict.problems.push(problem) }
+        }
+        verdict
+    }
+
+    fn look_at(&self, facts: &NodeFacts, name: &DocumentName, digest: Digest, body: &Bytes) -> Arc<LookedAt> {
+        let template = self.plan.template_of(facts, name);
+        match name {
+            // Every node has its own.
+            DocumentName::MetaData | DocumentName::NetworkConfig => {
+                let is_fine = std::str::from_utf8(body).is_ok_and(|text| self.fine.knows(text));
+                let looked_at = look_at(&self.rulebook, template, name, body, is_fine);
+                if let Some(document) = looked_at.document.as_ref().filter(|_| looked_at.problems.is_empty()) {
+                    self.fine.add(&document.text);
+                }
+                Arc::new(looked_at)
+            }
+            _ => {
+                let path = template.map_or("", |template| template.path);
+                self.shared.get(path, digest, || look_at(&self.rulebook, template, name, body, false))
+            }
+        }
+    }
+}
+
+/// What is known of documents by what they are made of and their digests.
+#[derive(Default)]
+struct Shared(Mutex<HashMap<(String, Digest), Arc<LookedAt>>>);
+
+impl Shared {
+    fn get(&self, path: &str, digest: Digest, look: impl FnOnce() -> LookedAt) -> Arc<LookedAt> {
+        let key = (path.to_owned(), digest);
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        // Two threads may do the same at once; neither waits for the other.
+        known.unwrap_or_else(|| {
+            let found = Arc::new(look());
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() >= MOST_KEPT {
+                kept.clear();
+            }
+            kept.insert(key, Arc::clone(&found));
+            found
+        })
+    }
+}
+
+/// Skeletons of YAML documents of which there is nothing to say. Where there is, every document is read itself, so that
+/// places are its own.
+#[derive(Default)]
+struct FineSkeletons(Mutex<HashSet<Digest>>);
+
+impl FineSkeletons {
+    fn knows(&self, text: &str) -> bool {
+        let skeleton = Digest::of(yaml::skeleton(text).as_bytes());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&skeleton)
+    }
+
+    fn add(&self, text: &str) {
+        let skeleton = Digest::of(yaml::skeleton(text).as_bytes());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(skeleton);
+    }
+}
+
+fn look_at(
+    rulebook: &Rulebook,
+    template: Option<Template<'_>>,
+    name: &DocumentName,
+    body: &Bytes,
+    is_fine: bool,
+) -> LookedAt {
+    let Ok(text) = std::str::from_utf8(body) else {
+        let remark = Remark::new(yaml::SYNTAX, "the rendered document is not UTF-8");
+        return LookedAt { document: None, problems: vec![problem(name, template, "", remark)] };
+    };
+    let mut document = Document::new(name.clone(), text.to_owned());
+    let remarks = rulebook.remarks(&mut document, is_fine);
+    let problems = remarks.into_iter().map(|remark| problem(name, template, text, remark)).collect();
+    LookedAt { document: Some(document), problems }
+}
+
+/// A remark as a problem: at a line of the site's file where that is known, else with the place in the document.
+fn problem(name: &DocumentName, template: Option<Template<'_>>, text: &str, remark: Remark) -> NodeProblem {
+    let Remark { rule, at, message, hint } = remark;
+    let file = template.map_or_else(|| name.to_string(), |template| template.path.to_owned());
+    let located = template.zip(at).and_then(|(template, at)| locate(template.text, text, at));
+    let place = match located {
+        Some((line, column)) => Place::at(file, line, column),
+        None => Place::file(file),
+    };
+    let hint = match at.filter(|_| located.is_none()) {
+        None => hint.map(std::borrow::Cow::into_owned),
+        Some((line, column)) => {
+            let look = format!("line {line}, column {column} of what `mds render NODE {name}` prints");
+            Some(hint.map_or_else(|| format!("look at {look}"), |hint| format!("{hint}; it is {look}")))
+        }
+    };
+    NodeProblem { rule, problem: Problem { place: Some(place), message, hint } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::fixture;
+
+    fn problems(name: &DocumentName, body: &[u8]) -> Vec<NodeProblem> {
+        let rulebook = Rulebook::new(&fixture::site(&[]));
+        look_at(&rulebook, None, name, &Bytes::copy_from_slice(body), false).problems
+    }
+
+    fn rules(name: &DocumentName, body: &[u8]) -> Vec<&'static str> {
+        problems(name, body).iter().map(|problem| problem.rule).collect()
+    }
+
+    #[test]
+    fn whatever_cloud_init_reads_as_cloud_config_must_be_yaml() {
+        for head in ["#cloud-config\n", "\n #cloud-config\n", "#Cloud-Config # mine\n", "#cloud-config \r\n"] {
+            let is = |rest: &str| rules(&DocumentName::UserData, format!("{head}{rest}").as_bytes());
+            assert_eq!(is("a: [1\n"), ["yaml-syntax"], "{head:?}");
+            assert!(!is("runcmd: [ls]\n").contains(&"yaml-syntax"), "{head:?}");
+        }
+        for other in
+            ["#!/bin/sh\na: [1\n", "#cloud-config-archive\na: [1\n", "## template: jinja\n#cloud-config\n{{ a [1\n", ""]
+        {
+            assert!(rules(&DocumentName::UserData, other.as_bytes()).is_empty(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_cloud_init_does_not_know_and_what_is_no_text_is_said() {
+        assert_eq!(rules(&DocumentName::UserData, b"# cloud-config\na: 1\n"), ["unknown-header"]);
+        assert_eq!(rules(&DocumentName::VendorData, b"a: 1\n"), ["unknown-header"]);
+        assert!(rules(&DocumentName::MetaData, b"a: 1\n").is_empty());
+        assert_eq!(rules(&DocumentName::NetworkConfig, b"version: 2\nversion: 1\n"), ["yaml-duplicate-key"]);
+        assert_eq!(rules(&DocumentName::UserData, b"#!/bin/sh\n\xff"), ["yaml-syntax"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_said() {
+        let problems = problems(&DocumentName::UserData, "\u{feff}#cloud-config\n{}\n".as_bytes());
+        assert!(problems[0].problem.message.contains("byte order mark"), "{problems:?}");
+    }
+
+    #[test]
+    fn places_are_those_of_the_template_where_that_is_known() {
+        let template =
+            Template { path: "groups/a/cloud-config.yaml", text: "#cloud-config\n{# c #}\nx: {{ x }}\ny: 0644\n" };
+        let said = |text: &str| {
+            let name = DocumentName::parse("a.yaml").unwrap();
+            let remark = Remark::at("r", (2, 4), "m").with_hint("h");
+            problem(&name, Some(template), text, remark).problem.to_string()
+        };
+        assert_eq!(said("#cloud-config\ny: 0644\n"), "groups/a/cloud-config.yaml:4:4: m (h)");
+        assert_eq!(
+            said("#cloud-config\nz: 0644\n"),
+            "groups/a/cloud-config.yaml: m (h; it is line 2, column 4 of what `mds render NODE a.yaml` prints)"
+        );
+    }
+}
