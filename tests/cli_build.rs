@@ -136,12 +136,16 @@ fn broken_templates_are_all_reported() {
     --- stdout
     --- stderr
     reading the site
+    rendering 3 nodes
     error[template]: groups/compute/cloud-config.yaml:2:33: Found string but expected identifier
       hint: arguments of filters stand in brackets, as in `default(value="x")`
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     error[template]: groups/green/cloud-config.yaml:2:7: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(`
       concerns 1 node: x1000c0s0b0n0
-    2 errors, 0 warnings
+    error[template]: user-data/default:1:15: Unknown filter `uper`
+      hint: did you mean `upper`?
+      concerns 3 nodes: x1000c0s0b0n0, x1000c0s0b0n1, x1000c0s1b0n0
+    3 errors, 0 warnings
     "#);
 }
 

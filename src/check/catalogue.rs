@@ -148,6 +148,15 @@ pub const RULES: &[Rule] = &[
          the key; if hiding is what you want, the node's own value stays reachable below ds.",
     ),
     Rule::new(
+        Error,
+        "include-cycle",
+        "Templates include one another without end",
+        "A template includes or extends another one that leads back to it, so that rendering them would never come to an \
+         end. None of the documents that need one of these templates is made, and nothing is published. Take one of the \
+         includes out, or move what both templates need into a third one.",
+    )
+    .fixed(),
+    Rule::new(
         Note,
         "interface-without-owner",
         "An interface belongs to no node",
@@ -324,6 +333,24 @@ pub const RULES: &[Rule] = &[
         "The site has a file in nodes/ for an id that the inventory does not have. What it says reaches nobody, and \
          if the id is a slip, the node that was meant boots without it. Mend the name of the file, or remove it if \
          the node is gone.",
+    ),
+    Rule::new(
+        Error,
+        "unreadable-site",
+        "A file of the site cannot be read",
+        "The settings, a group, a node's file or the inventory is not written as it has to be: it does not parse, has \
+         keys that are not known, or lies where it is not looked for. Nothing is built from a site that is understood \
+         in part, since nodes would lose what the rest says. Mend the file at the place that is named.",
+    )
+    .fixed()
+    .of_inventory(),
+    Rule::new(
+        Warning,
+        "unused-template",
+        "A file in templates/ is used by nothing",
+        "The site has a file in templates/ that is no document of its own, and that no template includes, extends or \
+         passes on. It reaches nobody, and if its name is a slip, nodes get the built-in document in place of the one \
+         that was written for them. Mend the name, or remove the file.",
     ),
     Rule::new(
         Warning,

@@ -29,6 +29,6 @@ pub use inspector::document_inspector;
 pub use inventory::{inventory, old_lock, remarked};
 pub use report::{ReportFormat, ReportSubject, report, text_report};
 pub use rulebook::Rulebook;
-pub use rules::{rule, rules_run, severity_faults, with_severities};
+pub use rules::{rule, rules_run, severity_faults, unreadable, with_severities};
 pub use unused::unused;
 pub use values::values;

@@ -3,10 +3,19 @@
 use super::catalogue::{RULES, Rule};
 use super::finding::{Finding, Severity};
 use crate::settings::{CheckSettings, FILE_NAME, Level};
-use crate::types::{Place, Problem, nearest};
+use crate::types::{Place, Problem, Problems, nearest};
 
 /// The rule about the age of the inventory.
 pub(super) const AGE_RULE: &str = "old-lock";
+
+/// The rule that a site can be read.
+const UNREADABLE_RULE: &str = "unreadable-site";
+
+/// What is wrong with files of a site that cannot be read.
+#[must_use]
+pub fn unreadable(problems: Problems) -> Vec<Finding> {
+    problems.0.into_iter().map(|problem| Finding::of(UNREADABLE_RULE, problem, Vec::new())).collect()
+}
 
 /// The rule of this id.
 #[must_use]

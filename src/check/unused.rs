@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::finding::Finding;
 use crate::inventory::Inventory;
-use crate::render::{NODE_NAMES, Plan};
+use crate::render::{DOCUMENT_TEMPLATES, NODE_NAMES, Plan};
 use crate::site::{Site, UserDataKey};
-use crate::types::{GroupLabel, NodeId, Place, Problem};
+use crate::types::{GroupLabel, NodeId, Place, Problem, nearest};
 
-/// Finds files for nodes that the inventory does not have, labels in `[groups] order` that nothing has, and meta keys
-/// that hide what mds says about a node.
+/// Finds files for nodes that the inventory does not have, templates that nothing uses, labels in `[groups] order` that
+/// nothing has, and meta keys that hide what mds says about a node.
 #[must_use]
 pub fn unused(site: &Site, inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -29,6 +29,15 @@ pub fn unused(site: &Site, inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
         let message = "no node of the inventory has this id or MAC address";
         let problem = Problem::at(Place::file(file.path.clone()), message);
         findings.push(Finding::warning("unused-user-data", problem, Vec::new()));
+    }
+    for path in plan.unused_templates() {
+        let message = "no document comes of this file: nothing includes, extends or passes it on";
+        let problem = Problem::at(Place::file(path.clone()), message);
+        let problem = match nearest(path, DOCUMENT_TEMPLATES) {
+            Some(meant) => problem.with_hint(format!("did you mean `{meant}`?")),
+            None => problem,
+        };
+        findings.push(Finding::warning("unused-template", problem, Vec::new()));
     }
     let in_use: BTreeSet<&GroupLabel> = inventory.nodes().iter().flat_map(|node| &node.groups).collect();
     for label in &site.settings.groups.order {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mds::check::{Finding, ReportSubject, Rule, Summary, rules_run};
 use mds::pipeline::{
     BuildError, Earlier, InventoryInput, Prepared, SiteInput, Updated, draft, drop_problem, lock_age, max_lock_age,
-    prepare, publish_changes,
+    prepare, publish_changes, template_findings, unreadable_findings,
 };
 use mds::release::{Manifest, ReleaseDifference, Tree, diff};
 use mds::types::{Digest, Problem, ReleaseId};
@@ -96,12 +96,13 @@ fn check(
 ) -> Result<ExitCode, CliError> {
     let mut prepared = match prepare(site, inventory, &mut progress) {
         Ok(prepared) => prepared,
-        // Nothing but the templates was looked at.
-        Err(BuildError::Findings(findings)) => {
+        Err(error) => {
+            let mut findings = unreadable_findings(error)?;
+            findings.extend(template_findings(site));
             drop(progress);
+            // No rule was run to its end.
             return end_with_errors(arguments, &findings, &[], output);
         }
-        Err(other) => return Err(other.into()),
     };
     let settings = &prepared.site.settings;
     let old = lock_age(settings, inventory, &prepared.lock, today(), arguments.max_lock_age);

@@ -25,8 +25,10 @@ pub(crate) fn inventory(
     match arguments.inventory_source(&settings_of(site).inventory, FILE_NAME)? {
         InventorySource::Ready(input) => Ok(input),
         InventorySource::Smd(settings) => {
-            // Whoever reads the whole site says what is wrong with it, but not when there is no inventory.
-            read_site_settings(site)?;
+            // Whoever reads the whole site says what is wrong with it, and needs no inventory for that.
+            if read_site_settings(site).is_err() {
+                return Ok(InventoryInput::Site);
+            }
             progress.begin(Phase::Pulling);
             Ok(InventoryInput::Pulled(Arc::new(pull(&settings)?)))
         }

@@ -22,6 +22,7 @@ pub use latest::{LatestInventory, Taken};
 pub use observe::{NoObserver, Observer, Phase};
 pub use prepare::{
     BuildError, Inspection, Prepared, inspect, lock_age, max_lock_age, prepare, read_inventory, read_outside,
+    template_findings, unreadable_findings,
 };
 pub use pull::{PullReport, keep_pulling};
 pub use run::{Built, Updated, draft, publish, publish_changes};

@@ -69,7 +69,7 @@ fn counted(findings: &[Finding]) -> String {
 /// Reads and decides. Nothing is fetched from a remote repository here: see [`SiteInput::update`].
 ///
 /// # Errors
-/// What cannot be read; or all findings, when one of them is an error.
+/// What cannot be read. What is wrong otherwise, templates that do not parse among it, is in the findings.
 pub fn prepare(
     site: &SiteInput,
     inventory: &InventoryInput,
@@ -80,16 +80,15 @@ pub fn prepare(
     let inventory_digest = inventory
         .digest()
         .map_err(|error| BuildError::from(Problem::new(format!("the inventory has no normal form: {error}"))))?;
-    let plan = match Plan::new(&site, &inventory) {
-        Ok(plan) => Arc::new(plan),
-        Err(problems) => return Err(BuildError::Findings(problems.into_iter().map(Finding::from).collect())),
-    };
-    let mut findings = conflicts(&site.settings, plan.facts());
+    let (plan, broken) = Plan::with_problems(&site, &inventory);
+    let mut findings: Vec<Finding> = broken.into_iter().map(Finding::from).collect();
+    findings.extend(conflicts(&site.settings, plan.facts()));
     findings.extend(values(&site, plan.facts()));
     findings.extend(unused(&site, &inventory, &plan));
     findings.extend(check::inventory(&site, &inventory, &remarks));
     let findings = sorted(with_severities(&site.settings.check, findings));
     let rulebook = Arc::new(Rulebook::new(&site));
+    let plan = Arc::new(plan);
     Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, rulebook, findings })
 }
 
@@ -130,12 +129,37 @@ pub(super) fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
 
 fn read(site: &SiteInput, inventory: &InventoryInput) -> Result<(Site, LockHeader, Pull), BuildError> {
     let site = Site::read(&*site.reader()?)?;
-    let unknown = severity_faults(&site.settings.check);
-    if !unknown.is_empty() {
-        return Err(Problems(unknown).into());
+    let mut faults = severity_faults(&site.settings.check);
+    match read_inventory(&site, inventory) {
+        Ok((lock, pull)) if faults.is_empty() => return Ok((site, lock, pull)),
+        Ok(_) => {}
+        Err(BuildError::Unreadable(problems)) => faults.extend(problems.0),
+        Err(other) => return Err(other),
     }
-    let (lock, pull) = read_inventory(&site, inventory)?;
-    Ok((site, lock, pull))
+    Err(Problems(faults).into())
+}
+
+/// What a check says when [`prepare`] or [`inspect`] cannot read everything.
+///
+/// # Errors
+/// The error itself, when it is not about what files say: then nothing can be checked.
+pub fn unreadable_findings(error: BuildError) -> Result<Vec<Finding>, BuildError> {
+    match error {
+        BuildError::Unreadable(problems) if problems.0.iter().all(|problem| problem.place.is_some()) => {
+            Ok(check::unreadable(problems))
+        }
+        other => Err(other),
+    }
+}
+
+/// What is wrong with the templates of a site, for when not everything else of it can be read, or there is no inventory.
+#[must_use]
+pub fn template_findings(site: &SiteInput) -> Vec<Finding> {
+    let read = site.reader().map(|reader| Site::read_in_part(&*reader));
+    // Whoever reads the whole of it has told what is wrong.
+    let Ok(Ok((site, _))) = read else { return Vec::new() };
+    let (_, broken) = Plan::with_problems(&site, &Inventory::default());
+    broken.into_iter().map(Finding::from).collect()
 }
 
 /// How old the inventory file of a site may be, in days, if it is used and that is limited.

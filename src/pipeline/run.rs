@@ -116,7 +116,12 @@ fn render_nodes(
         Err(Stopped::Sink(error)) => return Err(error.into()),
         Err(Stopped::Problems { problems, remarks }) => (problems, remarks),
     };
-    let found = broken.into_iter().chain(remarks).map(Finding::from).collect();
+    // What is wrong with templates was found before, with all nodes that it hits.
+    let is_new = |finding: &Finding| {
+        let same = |known: &Finding| known.rule == finding.rule && known.problem == finding.problem;
+        !prepared.findings.iter().any(same)
+    };
+    let found = broken.into_iter().chain(remarks).map(Finding::from).filter(is_new).collect();
     let found = with_severities(&prepared.site.settings.check, found);
     // Errors that were found before rendering are reported together with those that rendering found.
     let has_errors = prepared.findings.iter().chain(&found).any(|finding| finding.severity == Severity::Error);

@@ -1,24 +1,14 @@
-//! Tera, set up for a site: its templates, the built-in ones, and errors turned into problems with places.
-
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+//! Rendering one template with Tera, and its errors turned into problems with places.
 
 use tera::{Context, Error, ErrorKind, ReportError, Tera};
 
 use super::bounds::{Bound, BoundedWriter, start_deadline};
-use super::functions::{self, LATE};
+use super::functions::LATE;
 use crate::settings::RenderSettings;
 use crate::types::{Place, Problem, nearest};
 
-/// The built-in templates of the four fixed documents, by their path in a site, where a file of that path overrides
-/// them.
-const BUILT_IN: [(&str, &str); 4] = [
-    (META_DATA, include_str!("../../templates/meta-data")),
-    (USER_DATA, include_str!("../../templates/user-data")),
-    (VENDOR_DATA, include_str!("../../templates/vendor-data")),
-    (NETWORK_CONFIG, include_str!("../../templates/network-config")),
-];
-
+/// The templates of the four documents that every node has, by their paths in a site.
+pub const DOCUMENT_TEMPLATES: [&str; 4] = [META_DATA, USER_DATA, VENDOR_DATA, NETWORK_CONFIG];
 /// The template of meta-data.
 pub(super) const META_DATA: &str = "templates/meta-data";
 /// The template of user-data, for nodes that have no file of their own and no default.
@@ -28,88 +18,6 @@ pub(super) const VENDOR_DATA: &str = "templates/vendor-data";
 /// The template of network-config.
 pub(super) const NETWORK_CONFIG: &str = "templates/network-config";
 
-/// The texts of all templates that take part, by path in the site.
-#[derive(Clone, Debug)]
-pub(super) struct TemplateSet {
-    texts: BTreeMap<String, String>,
-    files: Arc<BTreeMap<String, Vec<u8>>>,
-}
-
-impl TemplateSet {
-    /// Gathers the built-in templates, everything in `templates/` that `is_rendered` here, the given entries, and whatever
-    /// these include. Other files of the site, such as shell scripts, never meet the parser of Tera: `{{ file(path=…) }}`
-    /// passes them on as they are.
-    pub(super) fn new(
-        files: Arc<BTreeMap<String, Vec<u8>>>,
-        entries: impl IntoIterator<Item = String>,
-        is_rendered: impl Fn(&str) -> bool,
-    ) -> Self {
-        let mut texts: BTreeMap<String, String> =
-            BUILT_IN.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
-        let shared = files.keys().filter(|path| path.starts_with("templates/") && is_rendered(path)).cloned();
-        let mut waiting: Vec<String> = shared.chain(entries).collect();
-        let mut seen = BTreeSet::new();
-        while let Some(path) = waiting.pop() {
-            let text = files.get(&path).and_then(|bytes| std::str::from_utf8(bytes).ok());
-            if let Some(text) = text
-                && seen.insert(path.clone())
-            {
-                waiting.extend(included_paths(text).map(str::to_owned));
-                texts.insert(path, text.to_owned());
-            }
-        }
-        Self { texts, files }
-    }
-
-    /// The text of a template that takes part.
-    pub(super) fn text(&self, path: &str) -> Option<&str> {
-        self.texts.get(path).map(String::as_str)
-    }
-
-    /// Whether the site has its own file for a built-in template.
-    pub(super) fn is_overridden(&self, path: &str) -> bool {
-        self.files.contains_key(path)
-    }
-
-    /// A Tera of one's own with all templates: one per thread, since a shared one does not scale.
-    ///
-    /// # Errors
-    /// Every template that does not parse, with line and column; if all do, what is wrong between them.
-    pub(super) fn engine(&self) -> Result<Engine, Vec<Problem>> {
-        let mut tera = self.empty();
-        match tera.add_raw_templates(&self.texts) {
-            Ok(()) => Ok(Engine { tera }),
-            Err(error) => {
-                let broken: Vec<Problem> = self.texts.iter().filter_map(|one| self.syntax_problem(one)).collect();
-                Err(if broken.is_empty() { problems_of_reports(&error.to_string()) } else { broken })
-            }
-        }
-    }
-
-    fn empty(&self) -> Tera {
-        let mut tera = Tera::new();
-        tera.autoescape_on(Vec::<&'static str>::new());
-        functions::register(&mut tera, &self.files);
-        tera
-    }
-
-    fn syntax_problem(&self, (path, text): (&String, &String)) -> Option<Problem> {
-        let error = self.empty().add_raw_template(path, text).err()?;
-        matches!(error.kind(), ErrorKind::SyntaxError(_)).then(|| problem_of(&error, path))
-    }
-}
-
-/// The paths in `{% include "…" %}` and `{% extends "…" %}` tags. Includes of something that is not there are left to
-/// Tera to report.
-fn included_paths(text: &str) -> impl Iterator<Item = &str> {
-    text.split("{%").skip(1).flat_map(|tag| {
-        let tag = tag.split("%}").next().unwrap_or_default().trim_start_matches('-').trim_start();
-        let is_reference = tag.starts_with("include") || tag.starts_with("extends");
-        let quoted = tag.split(['"', '\'', '`']).skip(1).step_by(2);
-        quoted.take(if is_reference { usize::MAX } else { 0 })
-    })
-}
-
 /// A Tera with all templates of a site.
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -117,6 +25,11 @@ pub(super) struct Engine {
 }
 
 impl Engine {
+    /// An engine with these templates.
+    pub(super) const fn new(tera: Tera) -> Self {
+        Self { tera }
+    }
+
     /// What every document sees.
     pub(super) fn global_context(&mut self) -> &mut Context {
         self.tera.global_context()
@@ -162,7 +75,8 @@ fn is_lateness(error: &Error) -> bool {
     report(error).map_or_else(|| error.to_string(), |report| report.message().to_owned()).contains(LATE)
 }
 
-fn problem_of(error: &Error, path: &str) -> Problem {
+/// What an error of the engine says, with its place; that of an error without one is the template.
+pub(super) fn problem_of(error: &Error, path: &str) -> Problem {
     let Some(report) = report(error) else {
         return Problem::at(Place::file(path), first_line(&error.to_string()));
     };
@@ -175,7 +89,7 @@ fn problem_of(error: &Error, path: &str) -> Problem {
 
 /// Tera gathers what is wrong between templates (unknown filters, functions, includes) in one text of reports, each
 /// of which begins with `error: MESSAGE` and a line ` --> FILE:LINE:COLUMN`.
-fn problems_of_reports(text: &str) -> Vec<Problem> {
+pub(super) fn problems_of_reports(text: &str) -> Vec<Problem> {
     let problem = |report: &str| {
         let mut lines = report.lines();
         let first = lines.next().unwrap_or_default();
@@ -276,11 +190,15 @@ fn first_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::super::templates::TemplateSet;
     use super::*;
 
     fn set(files: &[(&str, &str)]) -> TemplateSet {
         let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
-        TemplateSet::new(Arc::new(files), ["groups/a/cloud-config.yaml".to_owned()], |_| true)
+        TemplateSet::new(Arc::new(files), ["groups/a/cloud-config.yaml".to_owned()], BTreeMap::new(), |_| true)
     }
 
     fn render(text: &str) -> Result<String, Problem> {
@@ -289,7 +207,11 @@ mod tests {
             ("groups/a/script.sh", "#!/bin/bash\necho ${#list[@]} {{ not a template\n"),
             ("groups/a/piece.txt", "piece of {{ hostname }}"),
         ];
-        let engine = set(&files).engine().map_err(|problems| problems[0].clone())?;
+        let set = set(&files);
+        if let Some(fault) = set.faults_of("groups/a/cloud-config.yaml").into_iter().next() {
+            return Err(fault.problem);
+        }
+        let engine = set.engine()?;
         let mut context = Context::new();
         context.insert("hostname", "tc1000");
         context.insert("node", &serde_json::json!({"nid": 1, "flags": [true, null]}));

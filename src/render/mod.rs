@@ -13,11 +13,14 @@ mod network_config;
 mod node;
 mod parallel;
 mod plan;
+mod references;
+mod templates;
 mod value;
 mod vendor_data;
 mod yaml;
 
 pub use context::NODE_NAMES;
+pub use engine::DOCUMENT_TEMPLATES;
 pub use facts::{GroupOrder, NodeFacts};
 pub use node::{NodeRenderer, RenderedNode};
 pub use parallel::{Inspector, Rendered, Stopped, render_all, render_some};
@@ -56,6 +59,8 @@ pub struct Verdict {
 
 /// The rule that templates parse, find every name, and keep within their bounds.
 pub const TEMPLATE_RULE: &str = "template";
+/// The rule that templates do not include or extend one another without end.
+pub const INCLUDE_CYCLE_RULE: &str = "include-cycle";
 /// The rule that network-config configures the interface that the node boots from.
 pub const BOOT_INTERFACE_RULE: &str = "boot-interface";
 

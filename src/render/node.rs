@@ -42,15 +42,17 @@ impl<'a> NodeRenderer<'a> {
     /// # Errors
     /// The problems of all its documents.
     pub fn render(&self, index: usize) -> Result<RenderedNode, Vec<NodeProblem>> {
-        self.render_watched(index, &mut |_| ())
+        let (node, problems) = self.render_watched(index, &mut |_| ());
+        if problems.is_empty() { Ok(node) } else { Err(problems) }
     }
 
-    /// As [`NodeRenderer::render`], telling the path of each template before it is rendered.
+    /// Renders the documents that can be, with the problems of all others, telling the path of each template before it is
+    /// rendered.
     pub(super) fn render_watched(
         &self,
         index: usize,
         watch: &mut dyn FnMut(&Arc<str>),
-    ) -> Result<RenderedNode, Vec<NodeProblem>> {
+    ) -> (RenderedNode, Vec<NodeProblem>) {
         let facts = &self.plan.facts()[index];
         let context = NodeContext::new(&self.plan.settings.cluster, &self.plan.group_values, facts);
         let mut documents = Documents { node: self, watch, done: Vec::new(), problems: Vec::new() };
@@ -74,12 +76,8 @@ impl<'a> NodeRenderer<'a> {
         }
         self.network_config(facts, &context, &mut documents);
         let Documents { done, mut problems, .. } = documents;
-        if problems.is_empty() {
-            Ok(RenderedNode { index, documents: done })
-        } else {
-            problems.dedup();
-            Err(problems)
-        }
+        problems.dedup();
+        (RenderedNode { index, documents: done }, problems)
     }
 
     fn vendor_data_context(
@@ -148,6 +146,11 @@ impl Documents<'_, '_> {
         match source {
             Source::Verbatim { digest, body, .. } => self.done.push((name, *digest, body.clone())),
             Source::Template(path) => {
+                let faults = self.node.plan.templates.faults_of(path);
+                if !faults.is_empty() {
+                    self.problems.extend(faults);
+                    return;
+                }
                 (self.watch)(path);
                 match self.node.engine.render(path, &context(), &self.node.plan.settings.render) {
                     Ok(bytes) => self.done.push((name, Digest::of(&bytes), bytes.into())),

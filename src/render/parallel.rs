@@ -145,11 +145,9 @@ fn work(plan: &Plan, inspect: &Inspector, shared: &Shared, activity: &Activity, 
             let mut watch = |path: &Arc<str>| drop(set(activity, Some((Instant::now(), Arc::clone(path), index))));
             let rendered = catch_unwind(AssertUnwindSafe(|| renderer.render_watched(index, &mut watch)));
             let path = set(activity, None).map_or_else(String::new, |(_, path, _)| path.to_string());
-            let rendered = rendered.unwrap_or_else(|_| Err(vec![broken_down(path)]));
-            let (outcome, remarks) = match rendered {
-                Ok(node) => inspected(plan, inspect, node),
-                Err(problems) => (Err(problems), Vec::new()),
-            };
+            let nothing = || RenderedNode { index, documents: Vec::new() };
+            let (node, problems) = rendered.unwrap_or_else(|_| (nothing(), vec![broken_down(path)]));
+            let (outcome, remarks) = inspected(plan, inspect, node, problems);
             results.push((index, outcome, remarks));
         }
         if sender.send((chunk, results)).is_err() {
@@ -158,8 +156,15 @@ fn work(plan: &Plan, inspect: &Inspector, shared: &Shared, activity: &Activity, 
     }
 }
 
-fn inspected(plan: &Plan, inspect: &Inspector, node: RenderedNode) -> (Outcome, Vec<NodeProblem>) {
-    let Verdict { problems, remarks } = inspect(&plan.facts()[node.index], &node);
+/// What there is of a node is looked at, although some of its documents may be missing.
+fn inspected(
+    plan: &Plan,
+    inspect: &Inspector,
+    node: RenderedNode,
+    mut problems: Vec<NodeProblem>,
+) -> (Outcome, Vec<NodeProblem>) {
+    let Verdict { problems: found, remarks } = inspect(&plan.facts()[node.index], &node);
+    problems.extend(found);
     (if problems.is_empty() { Ok(node) } else { Err(problems) }, remarks)
 }
 

@@ -1,19 +1,20 @@
 //! The plan of a build: every node decided, every template found, before anything is rendered.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::context::{GroupValues, fill_global, group_values};
-use super::engine::{Engine, META_DATA, NETWORK_CONFIG, TemplateSet, USER_DATA, VENDOR_DATA};
+use super::engine::{Engine, META_DATA, NETWORK_CONFIG, USER_DATA, VENDOR_DATA};
 use super::facts::{GroupOrder, NodeFacts};
 use super::node::NodeRenderer;
-use super::{RenderProblem, TEMPLATE_RULE};
+use super::templates::TemplateSet;
+use super::{NodeProblem, RenderProblem, TEMPLATE_RULE};
 use crate::inventory::{Inventory, Selector};
 use crate::settings::SiteSettings;
 use crate::site::{Group, RenderMode, Site, SiteFile, UserDataKey};
-use crate::types::{Digest, DocumentName, GroupLabel, Place, Problem};
+use crate::types::{Digest, DocumentName, GroupLabel, NodeId, Place, Problem};
 
 /// The first line of a template that cloud-init renders itself. Case and blanks at the end do not matter to it.
 const CLIENT_TEMPLATE_HEADER: &str = "## template: jinja";
@@ -49,30 +50,42 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Decides about every node and reads every template.
+    /// As [`Plan::with_problems`], for those who render nothing unless everything can be.
     ///
     /// # Errors
-    /// Templates that do not parse, and settings of groups that contradict their templates, with the nodes they hit.
+    /// Everything that is wrong with the templates.
     pub fn new(site: &Site, inventory: &Inventory) -> Result<Self, Vec<RenderProblem>> {
+        let (plan, problems) = Self::with_problems(site, inventory);
+        if problems.is_empty() { Ok(plan) } else { Err(problems) }
+    }
+
+    /// Decides about every node and reads every template. What is wrong with templates (they do not parse, refer to what
+    /// is not there, or contradict the settings of their groups) is told with the nodes that it hits; documents that need
+    /// such a template are not rendered, and all others are.
+    #[must_use]
+    pub fn with_problems(site: &Site, inventory: &Inventory) -> (Self, Vec<RenderProblem>) {
         let order = GroupOrder::new(&site.settings.groups.order);
         let facts: Vec<NodeFacts> = inventory.nodes().iter().map(|node| NodeFacts::new(site, &order, node)).collect();
-        let mut problems = Vec::new();
+        let mut refused: BTreeMap<String, Vec<NodeProblem>> = BTreeMap::new();
         let mut group_sources = BTreeMap::new();
         for group in site.groups.values() {
-            match group_source(group) {
-                Ok(source) => drop(source.map(|source| group_sources.insert(group.label.clone(), source))),
-                Err(problem) => problems.push(problem),
+            let Some(template) = &group.template else { continue };
+            if let Some(problem) = contradiction(group, template) {
+                let fault = NodeProblem { rule: TEMPLATE_RULE, problem };
+                refused.insert(template.path.clone(), vec![fault]);
             }
+            group_sources.insert(group.label.clone(), source_of(template, group.render));
         }
         let user_data: BTreeMap<UserDataKey, Source> =
             site.user_data.iter().map(|(key, file)| (key.clone(), source_of(file, RenderMode::Auto))).collect();
         let entries = group_sources.values().chain(user_data.values()).filter_map(|source| match source {
-            Source::Template(path) => Some(path.to_string()),
+            Source::Template(path) => Some(path.to_string()).filter(|path| !refused.contains_key(path)),
             Source::Verbatim { .. } => None,
         });
+        let entries: Vec<String> = entries.collect();
         let fixed = fixed_sources(site);
         let is_rendered = |path: &str| !matches!(fixed.get(path), Some(Source::Verbatim { .. }));
-        let templates = TemplateSet::new(Arc::clone(&site.files), entries, is_rendered);
+        let templates = TemplateSet::new(Arc::clone(&site.files), entries, refused, is_rendered);
         let plan = Self {
             facts,
             settings: site.settings.clone(),
@@ -82,12 +95,49 @@ impl Plan {
             user_data,
             fixed,
         };
-        problems.extend(plan.engine().err().unwrap_or_default());
-        if problems.is_empty() {
-            Ok(plan)
-        } else {
-            Err(problems.into_iter().map(|problem| plan.with_group_members(problem)).collect())
+        let problems = plan.problems();
+        (plan, problems)
+    }
+
+    /// What is wrong with the templates, with the nodes that need them.
+    fn problems(&self) -> Vec<RenderProblem> {
+        let faults = self.templates.faults();
+        let mut nodes: BTreeMap<&str, Vec<NodeId>> = faults.keys().map(|path| (path.as_str(), Vec::new())).collect();
+        for facts in self.facts.iter().filter(|_| !faults.is_empty()) {
+            let needed = self.entries(facts);
+            let faulty = needed.iter().flat_map(|path| self.templates.faulty_needs(path));
+            for path in faulty.collect::<BTreeSet<&str>>() {
+                nodes.entry(path).or_default().push(facts.id().clone());
+            }
         }
+        let mut problems: Vec<RenderProblem> = Vec::new();
+        for (path, NodeProblem { rule, problem }) in
+            faults.iter().flat_map(|(path, faults)| faults.iter().map(move |fault| (path, fault)))
+        {
+            let nodes = nodes.get(path.as_str()).cloned().unwrap_or_default();
+            // What is wrong with all of them is told once.
+            match problems.iter_mut().find(|told| told.rule == *rule && told.problem == *problem) {
+                Some(told) => told.nodes.extend(nodes),
+                None => problems.push(RenderProblem { rule, problem: problem.clone(), nodes }),
+            }
+        }
+        for problem in &mut problems {
+            problem.nodes.sort();
+            problem.nodes.dedup();
+        }
+        problems
+    }
+
+    /// The templates of a node's documents.
+    fn entries(&self, facts: &NodeFacts) -> BTreeSet<Arc<str>> {
+        let groups = facts.groups.iter().filter_map(|label| self.group_sources.get(label)).cloned();
+        let fixed = [META_DATA, VENDOR_DATA, NETWORK_CONFIG].map(|path| self.fixed(path));
+        let sources = groups.chain(fixed).chain([self.user_data_source(facts)]);
+        let path = |source: Source| match source {
+            Source::Template(path) => Some(path),
+            Source::Verbatim { .. } => None,
+        };
+        sources.filter_map(path).collect()
     }
 
     /// The nodes, decided, in the order of their ids.
@@ -105,15 +155,9 @@ impl Plan {
     /// A renderer for one thread.
     ///
     /// # Errors
-    /// When the templates do not parse, which [`Plan::new`] has ruled out.
-    pub fn renderer(&self) -> Result<NodeRenderer<'_>, Vec<RenderProblem>> {
-        let engine = self.engine().map_err(|problems| {
-            problems
-                .into_iter()
-                .map(|problem| RenderProblem { rule: TEMPLATE_RULE, problem, nodes: Vec::new() })
-                .collect::<Vec<_>>()
-        })?;
-        Ok(NodeRenderer::new(self, engine))
+    /// When the template engine refuses what it has taken before.
+    pub fn renderer(&self) -> Result<NodeRenderer<'_>, Problem> {
+        Ok(NodeRenderer::new(self, self.engine()?))
     }
 
     /// The node that a person's text names best, or those among which it cannot decide.
@@ -130,7 +174,7 @@ impl Plan {
         selector.choose(ranked, NodeFacts::id)
     }
 
-    fn engine(&self) -> Result<Engine, Vec<Problem>> {
+    fn engine(&self) -> Result<Engine, Problem> {
         let mut engine = self.templates.engine()?;
         fill_global(engine.global_context(), &self.settings.cluster);
         Ok(engine)
@@ -174,17 +218,15 @@ impl Plan {
         self.user_data.keys().filter(|key| !is_used(key)).cloned().collect()
     }
 
+    /// Files in `templates/` that no document needs.
+    #[must_use]
+    pub fn unused_templates(&self) -> &[String] {
+        self.templates.unused()
+    }
+
     /// How the fixed document of this template comes about.
     pub(super) fn fixed(&self, path: &'static str) -> Source {
         self.fixed.get(path).cloned().unwrap_or_else(|| Source::Template(path.into()))
-    }
-
-    fn with_group_members(&self, problem: Problem) -> RenderProblem {
-        let file = problem.place.as_ref().map(|place| place.file.clone()).unwrap_or_default();
-        let label = file.strip_prefix("groups/").and_then(|rest| rest.split('/').next());
-        let member = |facts: &&NodeFacts| facts.groups.iter().any(|group| Some(group.as_str()) == label);
-        let nodes = self.facts.iter().filter(member).map(|facts| facts.id().clone()).collect();
-        RenderProblem { rule: TEMPLATE_RULE, problem, nodes }
     }
 }
 
@@ -194,17 +236,17 @@ fn user_data_keys(facts: &NodeFacts) -> impl Iterator<Item = UserDataKey> {
     std::iter::once(UserDataKey::of_node(facts.id())).chain(by_mac)
 }
 
-fn group_source(group: &Group) -> Result<Option<Source>, Problem> {
-    let Some(template) = &group.template else { return Ok(None) };
-    if group.render == RenderMode::Server && is_for_the_client(&template.text) {
-        let message = format!(
-            "the first line leaves this template to the client, and group.yaml says render: server ({})",
-            group.label
-        );
-        return Err(Problem::at(Place::at(template.path.clone(), 1, 1), message)
-            .with_hint("remove the line `## template: jinja`, or say render: auto"));
+/// What the settings of a group say against its template, if they do.
+fn contradiction(group: &Group, template: &SiteFile) -> Option<Problem> {
+    if group.render != RenderMode::Server || !is_for_the_client(&template.text) {
+        return None;
     }
-    Ok(Some(source_of(template, group.render)))
+    let message = format!(
+        "the first line leaves this template to the client, and group.yaml says render: server ({})",
+        group.label
+    );
+    let problem = Problem::at(Place::at(template.path.clone(), 1, 1), message);
+    Some(problem.with_hint("remove the line `## template: jinja`, or say render: auto"))
 }
 
 fn source_of(file: &SiteFile, mode: RenderMode) -> Source {

@@ -76,6 +76,16 @@ impl Site {
     /// # Errors
     /// All problems found: missing `mds.toml`, files that do not parse, unknown keys, illegal labels and ids, links.
     pub fn read(reader: &dyn SiteReader) -> Result<Self, Problems> {
+        let (site, problems) = Self::read_in_part(reader)?;
+        if problems.is_empty() { Ok(site) } else { Err(Problems(problems)) }
+    }
+
+    /// Reads what can be read of a site, and tells what cannot: files that do not parse are left out, and settings that
+    /// do not parse are the defaults. It is for those who look for problems; nothing is to be built from it.
+    ///
+    /// # Errors
+    /// When there is no site, or too much of it to go on.
+    pub fn read_in_part(reader: &dyn SiteReader) -> Result<(Self, Vec<Problem>), Problems> {
         let mut problems = Vec::new();
         let settings_bytes = reader.read(FILE_NAME)?.ok_or_else(|| no_settings(&reader.origin()))?;
         let settings = text_of(FILE_NAME, settings_bytes.clone())
@@ -96,10 +106,7 @@ impl Site {
         let groups = collect.groups();
         let nodes = collect.nodes();
         let user_data = collect.user_data();
-        if !problems.is_empty() {
-            return Err(Problems(problems));
-        }
-        Ok(Self {
+        let site = Self {
             settings,
             groups,
             nodes,
@@ -109,7 +116,8 @@ impl Site {
             origin: reader.origin(),
             digest,
             recipe,
-        })
+        };
+        Ok((site, problems))
     }
 }
 

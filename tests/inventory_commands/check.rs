@@ -172,19 +172,20 @@ fn severities_of_rules_that_are_not_there_or_never_change_are_refused() {
     let sandbox = Sandbox::new();
     severities(&sandbox, "duplicate-nids = \"off\"\ntemplate = \"note\"\n");
     assert_snapshot!(sandbox.run(&[&CHECK[..], &["--mock-smd"]].concat()), @"
-    exit code 2
+    exit code 1
     --- stdout
     --- stderr
     reading the site
-    error: mds.toml: [check.severity] names the rule `duplicate-nids`, which there is not
+    error[unreadable-site]: mds.toml: [check.severity] names the rule `duplicate-nids`, which there is not
       hint: did you mean `duplicate-nid`?
-    error: mds.toml: [check.severity] makes `template` less than an error, which it always is
+    error[unreadable-site]: mds.toml: [check.severity] makes `template` less than an error, which it always is
       hint: nodes would get documents that harm them; remove the line
+    2 errors, 0 warnings
     ");
     let said = sandbox.run(&["build", "--check", "--site", "site", "--mock-smd"]);
-    assert_said(&said, 2, &["names the rule `duplicate-nids`", "makes `template` less than an error"]);
+    assert_said(&said, 1, &["names the rule `duplicate-nids`", "makes `template` less than an error"]);
     severities(&sandbox, "duplicate-nid = \"of\"\n");
-    assert_said(&sandbox.run(&[&CHECK[..], &["--mock-smd"]].concat()), 2, &["mds.toml:13:", "did you mean `off`?"]);
+    assert_said(&sandbox.run(&[&CHECK[..], &["--mock-smd"]].concat()), 1, &["mds.toml:13:", "did you mean `off`?"]);
 }
 
 /// A site whose inventory was pulled long ago.

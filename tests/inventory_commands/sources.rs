@@ -202,8 +202,13 @@ fn settings_that_cannot_be_read_are_told_and_nobody_is_asked_meanwhile() {
     sandbox.write("site/mds.toml", "[clutser]\n");
     let environment = [("SMD_URL", smd.url()), ("SMD_TOKEN", "token".to_owned())];
     let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    for command in [&CHECK[..], &["render", NODE, "--site", "site"], &["inventory", "check", "--site", "site"]] {
-        assert_said(&run_with(&sandbox, &environment, command), 2, &["did you mean `cluster`?"]);
+    for (command, code) in [
+        (&CHECK[..], 1),
+        (&["inventory", "check", "--site", "site"], 1),
+        (&["render", NODE, "--site", "site"], 2),
+        (&["build", "--site", "site", "--tree", "tree"], 2),
+    ] {
+        assert_said(&run_with(&sandbox, &environment, command), code, &["did you mean `cluster`?"]);
     }
     assert_eq!(smd.total(), 0);
 }

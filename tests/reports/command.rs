@@ -108,11 +108,15 @@ fn a_file_is_written_as_a_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_site_that_cannot_be_read_is_a_failure_and_no_report() {
+fn a_site_that_cannot_be_read_is_reported_and_one_that_is_not_there_is_a_failure() {
     let sandbox = Sandbox::new();
     sandbox.write("site/mds.toml", "[clutser]\n");
-    assert_eq!(check(&sandbox, &["--report", "json=report.json"]).0, Some(2));
-    assert!(!sandbox.path("report.json").exists());
+    assert_eq!(check(&sandbox, &["--report", "json=report.json"]).0, Some(1));
+    let report: Value = serde_json::from_slice(&fs::read(sandbox.path("report.json")).unwrap()).unwrap();
+    assert_eq!(report["findings"][0]["rule"], "unreadable-site");
+    fs::remove_file(sandbox.path("site/mds.toml")).unwrap();
+    assert_eq!(check(&sandbox, &["--report", "json=other.json"]).0, Some(2));
+    assert!(!sandbox.path("other.json").exists());
 }
 
 #[test]

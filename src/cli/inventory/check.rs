@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use mds::check::{ReportSubject, Summary, rules_run};
-use mds::pipeline::{Inspection, Observer, Phase, inspect, lock_age, max_lock_age};
+use mds::check::{Finding, ReportSubject, Summary, rules_run};
+use mds::pipeline::{Inspection, Observer, Phase, inspect, lock_age, max_lock_age, unreadable_findings};
 use serde_json::json;
 
 use super::super::arguments::{FetchArguments, SiteArguments, StateArguments};
@@ -46,7 +46,14 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
     arguments.fetch.update(&site, &mut progress)?;
     let input = inventory(&arguments.site, &site, &mut progress)?;
     progress.begin(Phase::Reading);
-    let mut inspection = inspect(&site, &input)?;
+    let mut inspection = match inspect(&site, &input) {
+        Ok(inspection) => inspection,
+        Err(error) => {
+            let findings = unreadable_findings(error)?;
+            drop(progress);
+            return end_unread(arguments, &findings, output);
+        }
+    };
     let settings = &inspection.site.settings;
     inspection.findings.extend(lock_age(settings, &input, &inspection.lock, today(), arguments.max_lock_age));
     drop(progress);
@@ -62,6 +69,16 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
     };
     arguments.reports.write(&subject, output)?;
     Ok(arguments.reports.exit_code(&inspection.findings))
+}
+
+/// Ends when the inventory or its site cannot be read: no rule was run.
+fn end_unread(arguments: &CheckArguments, findings: &[Finding], output: &Output) -> Result<ExitCode, CliError> {
+    if !arguments.reports.is_printed() {
+        output.findings(findings);
+    }
+    let folder = arguments.site.folder_in_repository();
+    arguments.reports.write(&ReportSubject { findings, rules: &[], folder: &folder }, output)?;
+    Ok(arguments.reports.exit_code(findings))
 }
 
 fn print(inspection: &Inspection, output: &Output) -> Result<(), CliError> {
