@@ -99,7 +99,7 @@ fn a_check_needs_no_tree_and_writes_none() {
     reading the site
     rendering 3 nodes
     warning[unknown-node]: nodes/x9.yaml: the inventory has no node of this id
-    warning[hidden-name]: nodes/x9.yaml: the meta key `hostname` hides the node's own `hostname` from templates
+    warning[hidden-name]: nodes/x9.yaml:1:8: the meta key `hostname` hides the node's own `hostname` from templates
       hint: choose another name for the key
     0 errors, 2 warnings
     ");

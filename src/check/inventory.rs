@@ -144,8 +144,9 @@ fn groups(site: &Site, nodes: &[Node]) -> Vec<Finding> {
 fn secret(site: &Site) -> Option<Finding> {
     site.settings.inventory.tokensmith.bootstrap_token.as_ref()?;
     let message = "[inventory.tokensmith] bootstrap_token is a secret, and everybody who can read the site has it";
-    let problem = Problem::at(Place::file(FILE_NAME), message)
-        .with_hint("give it in the environment variable TOKENSMITH_BOOTSTRAP_TOKEN instead");
+    let place = site.place_of(FILE_NAME, &["inventory", "tokensmith", "bootstrap_token"]);
+    let problem =
+        Problem::at(place, message).with_hint("give it in the environment variable TOKENSMITH_BOOTSTRAP_TOKEN instead");
     Some(Finding::warning("secret-in-settings", problem, Vec::new()))
 }
 

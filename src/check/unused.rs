@@ -43,7 +43,7 @@ pub fn unused(site: &Site, inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
     for label in &site.settings.groups.order {
         if !site.groups.contains_key(label) && !in_use.contains(label) {
             let message = format!("[groups] order names `{label}`, which has no folder and no node");
-            let problem = Problem::at(Place::file(crate::settings::FILE_NAME), message);
+            let problem = Problem::at(site.place_of(crate::settings::FILE_NAME, &["groups", "order"]), message);
             findings.push(Finding::warning("unknown-group", problem, Vec::new()));
         }
     }
@@ -52,7 +52,8 @@ pub fn unused(site: &Site, inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
     for (path, meta) in group_keys.chain(node_keys) {
         for key in meta.keys().filter(|key| NODE_NAMES.contains(&key.as_str())) {
             let message = format!("the meta key `{key}` hides the node's own `{key}` from templates");
-            let problem = Problem::at(Place::file(path.clone()), message).with_hint("choose another name for the key");
+            let place = site.place_of(&path, &["meta", key]);
+            let problem = Problem::at(place, message).with_hint("choose another name for the key");
             findings.push(Finding::warning("hidden-name", problem, Vec::new()));
         }
     }

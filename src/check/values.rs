@@ -6,7 +6,7 @@ use super::finding::Finding;
 use crate::render::NodeFacts;
 use crate::settings::{AddressMethod, FILE_NAME, Network};
 use crate::site::Site;
-use crate::types::{InterfaceName, NodeId, Place, Problem};
+use crate::types::{InterfaceName, NodeId, Problem};
 
 /// Finds such values of all nodes. One cause is one finding with all nodes that it hits.
 #[must_use]
@@ -51,7 +51,8 @@ fn hostnames(site: &Site, facts: &[NodeFacts]) -> Vec<Finding> {
         let name = name.escape_debug();
         let problem = match origin {
             Origin::File(id, key) => {
-                Problem::at(Place::file(format!("nodes/{id}.yaml")), format!("{key} `{name}` is no hostname: {fault}"))
+                let place = site.place_of(&format!("nodes/{id}.yaml"), &[key]);
+                Problem::at(place, format!("{key} `{name}` is no hostname: {fault}"))
                     .with_hint("use letters, digits and `-`, in labels of at most 63 characters with dots between them")
             }
             Origin::Prefix => {
@@ -64,7 +65,7 @@ fn hostnames(site: &Site, facts: &[NodeFacts]) -> Vec<Finding> {
                     "[cluster] {key} `{}` makes hostnames such as `{name}`, which is none: {fault}",
                     text.escape_debug()
                 );
-                Problem::at(Place::file(FILE_NAME), message)
+                Problem::at(site.place_of(FILE_NAME, &["cluster", key]), message)
                     .with_hint("set [cluster] short_name to letters and digits, such as `nid`")
             }
             Origin::Id => {
@@ -120,8 +121,8 @@ fn vlan_names(site: &Site, facts: &[NodeFacts]) -> Vec<Finding> {
             format!("which is longer than the {} characters that interfaces can have", InterfaceName::MAX_LENGTH)
         };
         let message = format!("the VLAN interface of network `{label}` would be called `{name}`, {fault}");
-        let problem =
-            Problem::at(Place::file(FILE_NAME), message).with_hint("give the interface another name in the inventory");
+        let place = site.place_of(FILE_NAME, &["networks", label, "vlan"]);
+        let problem = Problem::at(place, message).with_hint("give the interface another name in the inventory");
         Finding::error("vlan-name", problem, nodes.into_iter().cloned().collect())
     };
     found.into_iter().map(finding).collect()
@@ -174,7 +175,7 @@ mod tests {
         let findings = found(&[("mds.toml", "[cluster]\nshort_name = \"My Cl uster_ü\"\n")], |_| ());
         assert_eq!((findings.len(), findings[0].rule.as_ref(), findings[0].nodes.len()), (1, "invalid-hostname", 3));
         let text = findings[0].problem.to_string();
-        assert!(text.starts_with("mds.toml: [cluster] short_name `My Cl uster_ü` makes"), "{text}");
+        assert!(text.starts_with("mds.toml:2:1: [cluster] short_name `My Cl uster_ü` makes"), "{text}");
         let findings = found(&[("mds.toml", "[cluster]\nname = \"-x\"\n")], |_| ());
         assert!(findings[0].problem.message.contains("[cluster] name `-x` makes"), "{}", findings[0].problem);
     }
@@ -184,8 +185,11 @@ mod tests {
         let findings = found(&[("nodes/x1000c0s0b0n0.yaml", "hostname: ../x\nlocal_hostname: a_b!#\n")], |_| ());
         let texts: Vec<String> = findings.iter().map(|finding| finding.problem.to_string()).collect();
         assert_eq!(texts.len(), 2, "{texts:?}");
-        assert!(texts[0].starts_with("nodes/x1000c0s0b0n0.yaml: hostname `../x` is no hostname"), "{texts:?}");
-        assert!(texts[1].starts_with("nodes/x1000c0s0b0n0.yaml: local_hostname `a_b!#` is no hostname"), "{texts:?}");
+        assert!(texts[0].starts_with("nodes/x1000c0s0b0n0.yaml:1:1: hostname `../x` is no hostname"), "{texts:?}");
+        assert!(
+            texts[1].starts_with("nodes/x1000c0s0b0n0.yaml:2:1: local_hostname `a_b!#` is no hostname"),
+            "{texts:?}"
+        );
         assert_eq!(findings[0].nodes.len(), 1);
     }
 

@@ -15,6 +15,9 @@ use crate::settings::SiteSettings;
 use crate::site::{RepositoryError, Site};
 use crate::types::{Digest, Place, Problem, Problems};
 
+/// Findings that are given a place in the inventory file.
+const MOST_PLACED: usize = 100;
+
 /// A site and an inventory, read and decided, ready to be rendered.
 #[derive(Debug)]
 pub struct Prepared {
@@ -70,13 +73,9 @@ fn counted(findings: &[Finding]) -> String {
 ///
 /// # Errors
 /// What cannot be read. What is wrong otherwise, templates that do not parse among it, is in the findings.
-pub fn prepare(
-    site: &SiteInput,
-    inventory: &InventoryInput,
-    observer: &mut dyn Observer,
-) -> Result<Prepared, BuildError> {
+pub fn prepare(site: &SiteInput, input: &InventoryInput, observer: &mut dyn Observer) -> Result<Prepared, BuildError> {
     observer.begin(Phase::Reading);
-    let (site, lock, Pull { inventory, remarks, left_out }) = read(site, inventory)?;
+    let (site, lock, Pull { inventory, remarks, left_out }) = read(site, input)?;
     let inventory_digest = inventory
         .digest()
         .map_err(|error| BuildError::from(Problem::new(format!("the inventory has no normal form: {error}"))))?;
@@ -87,6 +86,7 @@ pub fn prepare(
     findings.extend(unused(&site, &inventory, &plan));
     findings.extend(check::inventory(&site, &inventory, &remarks));
     let findings = sorted(with_severities(&site.settings.check, findings));
+    let findings = placed(&site, input, findings);
     let rulebook = Arc::new(Rulebook::new(&site));
     let plan = Arc::new(plan);
     Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, rulebook, findings })
@@ -111,14 +111,27 @@ pub struct Inspection {
 ///
 /// # Errors
 /// What cannot be read.
-pub fn inspect(site: &SiteInput, inventory: &InventoryInput) -> Result<Inspection, BuildError> {
-    let (site, lock, Pull { inventory, remarks, left_out }) = read(site, inventory)?;
+pub fn inspect(site: &SiteInput, input: &InventoryInput) -> Result<Inspection, BuildError> {
+    let (site, lock, Pull { inventory, remarks, left_out }) = read(site, input)?;
     let order = GroupOrder::new(&site.settings.groups.order);
     let facts: Vec<NodeFacts> = inventory.nodes().iter().map(|node| NodeFacts::new(&site, &order, node)).collect();
     let mut findings = conflicts(&site.settings, &facts);
     findings.extend(check::inventory(&site, &inventory, &remarks));
     let findings = sorted(with_severities(&site.settings.check, findings));
+    let findings = placed(&site, input, findings);
     Ok(Inspection { site, inventory, lock, left_out, findings })
+}
+
+/// Findings without a place that concern nodes get that of the first such node in the inventory file of the site.
+fn placed(site: &Site, input: &InventoryInput, mut findings: Vec<Finding>) -> Vec<Finding> {
+    if matches!(input, InventoryInput::Site) {
+        let without_place = findings.iter_mut().filter(|finding| finding.problem.place.is_none());
+        // Each has to be looked for in a text that may be long; nobody reads more.
+        for finding in without_place.take(MOST_PLACED) {
+            finding.problem.place = finding.nodes.first().and_then(|id| site.place_in_inventory(id));
+        }
+    }
+    findings
 }
 
 /// Errors first, and otherwise as they were found.

@@ -11,6 +11,7 @@ mod group;
 mod limits;
 mod model;
 mod node;
+mod places;
 mod remote;
 mod repository_url;
 mod scaffold;

@@ -52,6 +52,8 @@ pub struct SiteFile {
 pub struct Site {
     /// `mds.toml`.
     pub settings: SiteSettings,
+    /// The text of `mds.toml`, for those who show what is wrong in it.
+    pub settings_file: Vec<u8>,
     /// `groups/`, by label.
     pub groups: BTreeMap<GroupLabel, Group>,
     /// `nodes/`, by id.
@@ -108,6 +110,7 @@ impl Site {
         let user_data = collect.user_data();
         let site = Self {
             settings,
+            settings_file: settings_bytes,
             groups,
             nodes,
             user_data,

@@ -45,22 +45,22 @@ fn everything_odd_about_a_file_is_told() {
     checked the inventory of 6 nodes: 5 errors, 3 warnings, 3 notes
     --- stderr
     reading the site
-    error[duplicate-address]: the address 10.252.0.1 belongs to x1c0s0b0n0 and x1c0s0b0n2
+    error[duplicate-address]: inventory.json:1:28: the address 10.252.0.1 belongs to x1c0s0b0n0 and x1c0s0b0n2
       hint: mend the inventory, or allow it with allow_duplicate = ["address"] in [inventory] of mds.toml
       concerns 2 nodes: x1c0s0b0n0, x1c0s0b0n2
-    error[duplicate-mac]: the MAC address 02:00:00:00:00:03 belongs to x1c0s0b0n2 and x1c0s0b0n3
+    error[duplicate-mac]: inventory.json:3:7: the MAC address 02:00:00:00:00:03 belongs to x1c0s0b0n2 and x1c0s0b0n3
       hint: mend the inventory, or allow it with allow_duplicate = ["mac"] in [inventory] of mds.toml
       concerns 2 nodes: x1c0s0b0n2, x1c0s0b0n3
-    error[duplicate-hostname]: the hostname same belongs to x1c0s0b0n2 and x1c0s0b0n3
+    error[duplicate-hostname]: inventory.json:3:7: the hostname same belongs to x1c0s0b0n2 and x1c0s0b0n3
       hint: mend the inventory, or allow it with allow_duplicate = ["hostname"] in [inventory] of mds.toml
       concerns 2 nodes: x1c0s0b0n2, x1c0s0b0n3
-    error[duplicate-hostname]: the hostname tc0001 belongs to x1c0s0b0n0 and x1c0s0b0n1
+    error[duplicate-hostname]: inventory.json:1:28: the hostname tc0001 belongs to x1c0s0b0n0 and x1c0s0b0n1
       hint: mend the inventory, or allow it with allow_duplicate = ["hostname"] in [inventory] of mds.toml
       concerns 2 nodes: x1c0s0b0n0, x1c0s0b0n1
-    error[duplicate-nid]: the NID 1 belongs to x1c0s0b0n0 and x1c0s0b0n1
+    error[duplicate-nid]: inventory.json:1:28: the NID 1 belongs to x1c0s0b0n0 and x1c0s0b0n1
       hint: mend the inventory, or allow it with allow_duplicate = ["nid"] in [inventory] of mds.toml
       concerns 2 nodes: x1c0s0b0n0, x1c0s0b0n1
-    warning[node-without-address]: without an address, nobody can be known as the node, so it gets no documents
+    warning[node-without-address]: inventory.json:6:7: without an address, nobody can be known as the node, so it gets no documents
       hint: add the addresses that it asks from to the inventory
       concerns 1 node: x1c0s0b0n6
     warning[address-outside-networks]: mds.toml: addresses of network `SAN`, such as 192.168.7.5, lie in no network of the table and are left out of network-config
@@ -68,13 +68,13 @@ fn everything_odd_about_a_file_is_told() {
       concerns 1 node: login01
     warning[group-without-member]: groups/green: no node of the inventory is in this group
       hint: see whether its label is written as in the inventory
-    note[node-without-nid]: a node without NID is called by its id
+    note[node-without-nid]: inventory.json:6:7: a node without NID is called by its id
       hint: give it a NID in the inventory, or a hostname in nodes/<id>.yaml
       concerns 1 node: x1c0s0b0n6
-    note[not-an-xname]: the node's id is not the xname of a node; tools that expect one will not know it
+    note[not-an-xname]: inventory.json:5:7: the node's id is not the xname of a node; tools that expect one will not know it
       hint: leave it if that is meant
       concerns 1 node: login01
-    note[group-without-folder]: the group `special` has no folder, so it shows in meta-data only
+    note[group-without-folder]: inventory.json:5:7: the group `special` has no folder, so it shows in meta-data only
       hint: add groups/special/cloud-config.yaml, if nodes need it
       concerns 1 node: login01
     5 errors, 3 warnings, 3 notes
