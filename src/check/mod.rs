@@ -14,6 +14,7 @@ mod inspector;
 mod inventory;
 mod locate;
 mod remark;
+mod plain_word;
 mod report;
 mod rulebook;
 mod rules;

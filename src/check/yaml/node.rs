@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::Spot;
 use super::scalars::{Kind, truth};
+use crate::check::plain_word::is_plain_word;
 
 /// What a node is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +59,7 @@ impl Key {
     /// The key's name, if a message may show it: what looks like a word that programs use, and not like a secret.
     pub(super) fn shown(&self) -> Option<&str> {
         let Self::Other(Kind::Text, text) = self else { return None };
-        let word = text.trim_end_matches(|character: char| character.is_ascii_digit());
-        let is_word = !word.is_empty()
-            && word.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'))
-            && text.len() - word.len() <= 2
-            && text.len() <= 32;
-        is_word.then_some(text)
+        is_plain_word(text).then_some(text)
     }
 }
 
