@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "schemas/cloud_config.rs"]
+mod cloud_config;
 #[path = "schemas/keys.rs"]
 mod keys;
 #[path = "schemas/kind.rs"]

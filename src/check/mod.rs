@@ -3,6 +3,7 @@
 //! Nothing here stops at the first finding. A finding of severity error keeps a release from being published.
 
 mod catalogue;
+mod cloud_config;
 mod conflicts;
 mod document;
 mod finding;
@@ -24,6 +25,7 @@ mod values;
 mod yaml;
 
 pub use catalogue::{RULES, Rule};
+pub use cloud_config::{CloudConfigSchema, Step, Violation, ViolationKind};
 pub use conflicts::conflicts;
 pub use finding::{Finding, Severity, Summary};
 pub use inspector::document_inspector;

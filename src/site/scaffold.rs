@@ -7,9 +7,10 @@ use std::path::Path;
 use crate::types::{Place, Problem};
 
 /// The files of a new site by their path in it. Their texts may hold [`VERSION`].
-const FILES: [(&str, &str); 19] = [
+const FILES: [(&str, &str); 20] = [
     (".github/workflows/check.yml", include_str!("scaffold/check.yml")),
     (".gitignore", include_str!("scaffold/gitignore")),
+    (".schemas/cloud-config.schema.json", include_str!("../../schemas/cloud-config.schema.json")),
     (".schemas/group.schema.json", include_str!("../../schemas/group.schema.json")),
     (".schemas/inventory.schema.json", include_str!("../../schemas/inventory.schema.json")),
     (".schemas/manifest.schema.json", include_str!("../../schemas/manifest.schema.json")),
