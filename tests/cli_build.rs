@@ -100,6 +100,9 @@ fn a_check_needs_no_tree_and_writes_none() {
     rendering 3 nodes
     warning[unknown-node]: nodes/x9.yaml: the inventory has no node of this id
     warning[hidden-name]: nodes/x9.yaml:1:8: the meta key `hostname` hides the node's own `hostname` from templates
+      |
+    1 | meta: {hostname: mine}
+      |        ^^^^^^^^
       hint: choose another name for the key
     0 errors, 2 warnings
     ");
@@ -117,6 +120,9 @@ fn an_undefined_name_is_one_message_with_the_count_of_nodes() {
     reading the site
     rendering 3 nodes
     error[template]: groups/compute/cloud-config.yaml:2:14: Variable `hostnme` is not defined
+      |
+    2 | hostname: {{ hostnme }}
+      |              ^^^^^^^
       hint: did you mean `hostname`?
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     1 error, 0 warnings
@@ -138,11 +144,20 @@ fn broken_templates_are_all_reported() {
     reading the site
     rendering 3 nodes
     error[template]: groups/compute/cloud-config.yaml:2:33: Found string but expected identifier
+      |
+    2 | hostname: {{ hostname | default("x") }}
+      |                                 ^
       hint: arguments of filters stand in brackets, as in `default(value="x")`
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     error[template]: groups/green/cloud-config.yaml:2:7: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(`
+      |
+    2 | {% if %}
+      |       ^
       concerns 1 node: x1000c0s0b0n0
     error[template]: user-data/default:1:15: Unknown filter `uper`
+      |
+    1 | {{ hostname | uper }}
+      |               ^^^^
       hint: did you mean `upper`?
       concerns 3 nodes: x1000c0s0b0n0, x1000c0s0b0n1, x1000c0s1b0n0
     3 errors, 0 warnings
@@ -160,6 +175,9 @@ fn rendered_text_that_is_not_yaml_is_refused() {
     reading the site
     rendering 3 nodes
     error[yaml-syntax]: groups/compute/cloud-config.yaml:3:6: the document is not YAML: did not find expected ',' or ']'
+      |
+    3 | other: {{ role }}
+      |      ^
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     1 error, 0 warnings
     ");
@@ -554,9 +572,15 @@ fn what_documents_mean_to_cloud_init_alone_is_a_warning_and_stops_nothing() {
     rendering 3 nodes
     publishing
     warning[yaml-ambiguous-value]: groups/compute/cloud-config.yaml:5:18: the value is a number in base 8 to cloud-init, which reads YAML 1.1
+      |
+    5 |     permissions: 0644
+      |                  ^^^^
       hint: put it in quotes if a text is meant, else write it another way
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     warning[yaml-duplicate-key]: groups/compute/cloud-config.yaml:6:1: the key `runcmd` stands 4 lines above already, and only what is last counts
+      |
+    6 | runcmd: [id]
+      | ^^^^^^
       hint: take one out, or put together what they say
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     0 errors, 2 warnings
@@ -580,6 +604,9 @@ fn a_document_that_nodes_would_ignore_stops_the_build_unless_the_site_says_other
     reading the site
     rendering 3 nodes
     error[unknown-header]: groups/compute/cloud-config.yaml:1:1: the document begins with no header that cloud-init knows, so that nodes ignore all of it
+      |
+    1 | #cloud-confg
+      | ^
       hint: did you mean `#cloud-config`?
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     1 error, 0 warnings
@@ -605,9 +632,15 @@ fn what_cloud_init_cannot_read_stops_the_build_though_other_readers_can() {
     reading the site
     rendering 3 nodes
     error[yaml-syntax]: groups/compute/cloud-config.yaml:4:17: cloud-init's YAML reader fails on the value
+      |
+    4 |     expiredate: 2029-02-30
+      |                 ^^^^
       hint: it looks like a date or number, and is none; put it in quotes
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     error[yaml-syntax]: groups/compute/cloud-config.yaml:5:9: cloud-init's YAML reader refuses the tab
+      |
+    5 |     uid:    1000
+      |         ^
       hint: write spaces; tabs may stand in quotes and in block scalars only
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     2 errors, 0 warnings

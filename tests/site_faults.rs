@@ -46,11 +46,20 @@ fn a_broken_template_hides_nothing_else() {
     reading the site
     rendering 3 nodes
     error[template]: templates/parts:1:15: Found `}}` but expected identifier
+      |
+    1 | {{ hostname | }}
+      |               ^
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     error[template]: templates/unused:1:7: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(`
+      |
+    1 | {% if %}
+      |       ^
     error[yaml-syntax]: groups/green/cloud-config.yaml:3:1: the document is not YAML: did not find expected ',' or ']'
       concerns 1 node: x1000c0s0b0n0
     error[template]: groups/storage/cloud-config.yaml:2:14: Variable `hostnme` is not defined
+      |
+    2 | hostname: {{ hostnme }}
+      |              ^^^^^^^
       hint: did you mean `hostname`?
       concerns 1 node: x1000c0s1b0n0
     warning[unused-user-data]: user-data/x9.yaml: no node of the inventory has this id or MAC address
@@ -104,17 +113,20 @@ fn templates_that_include_one_another_are_told_before_they_are_rendered() {
     let sandbox = with_user_data("#cloud-config\n{% include \"templates/a\" %}\n");
     sandbox.write("site/templates/a", "{% include \"templates/b\" %}");
     sandbox.write("site/templates/b", "{% extends \"templates/a\" %}");
-    assert_snapshot!(sandbox.run(&CHECK), @"
+    assert_snapshot!(sandbox.run(&CHECK), @r#"
     exit code 1
     --- stdout
     --- stderr
     reading the site
     rendering 3 nodes
     error[include-cycle]: templates/a:1:13: templates include or extend one another without end: `templates/a` → `templates/b` → `templates/a`
+      |
+    1 | {% include "templates/b" %}
+      |             ^^^^^^^^^
       hint: take one of these out, or move what both need into a template of its own
       concerns 3 nodes: x1000c0s0b0n0, x1000c0s0b0n1, x1000c0s1b0n0
     1 error, 0 warnings
-    ");
+    "#);
 }
 
 #[test]
@@ -130,8 +142,14 @@ fn files_that_cannot_be_read_are_findings_of_a_check() {
     reading the site
     error[unreadable-site]: groups/compute/group.yaml:4:1: did not find expected ',' or ']'
     error[unreadable-site]: nodes/x1000c0s0b0n0.yaml:1:1: unknown field `hostnam`, expected one of `description`, `instance_id`, `hostname`, `local_hostname`, `cloud_init_base_url`, `public_keys`, `meta`
+      |
+    1 | hostnam: x
+      | ^^^^^^^
       hint: did you mean `hostname`?
     error[template]: groups/green/cloud-config.yaml:2:7: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(`
+      |
+    2 | {% if %}
+      |       ^
     3 errors, 0 warnings
     ");
     let broken_settings = Sandbox::new();
@@ -158,25 +176,34 @@ fn an_inventory_that_cannot_be_read_hides_no_broken_template() {
     sandbox.write("site/mds.toml", &format!("{SETTINGS}[check.severity]\nnothing-known = \"off\"\n"));
     sandbox.write("site/inventory.json", "{\"format\": 1,\n \"nodes\": [{\"id\": \"x1\",}]}\n");
     sandbox.write("site/groups/green/cloud-config.yaml", "#cloud-config\n{% if %}\n");
-    assert_snapshot!(sandbox.run(&["build", "--check", "--site", "site"]), @"
+    assert_snapshot!(sandbox.run(&["build", "--check", "--site", "site"]), @r#"
     exit code 1
     --- stdout
     --- stderr
     reading the site
     error[unreadable-site]: mds.toml: [check.severity] names the rule `nothing-known`, which there is not
     error[unreadable-site]: inventory.json:2:24: trailing comma
+      |
+    2 |  "nodes": [{"id": "x1",}]}
+      |                        ^
     error[template]: groups/green/cloud-config.yaml:2:7: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(`
+      |
+    2 | {% if %}
+      |       ^
     3 errors, 0 warnings
-    ");
-    assert_snapshot!(sandbox.run(&["inventory", "check", "--site", "site"]), @"
+    "#);
+    assert_snapshot!(sandbox.run(&["inventory", "check", "--site", "site"]), @r#"
     exit code 1
     --- stdout
     --- stderr
     reading the site
     error[unreadable-site]: mds.toml: [check.severity] names the rule `nothing-known`, which there is not
     error[unreadable-site]: inventory.json:2:24: trailing comma
+      |
+    2 |  "nodes": [{"id": "x1",}]}
+      |                        ^
     2 errors, 0 warnings
-    ");
+    "#);
 }
 
 #[test]

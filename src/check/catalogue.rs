@@ -13,6 +13,8 @@ pub struct Rule {
     pub may_be_changed: bool,
     /// Whether it looks at the inventory, so that a check of the inventory alone runs it too.
     pub is_of_inventory: bool,
+    /// Whether what it finds is a secret, so that no report shows the line where it stands.
+    pub is_about_secrets: bool,
     /// What it finds, in a few words.
     pub summary: &'static str,
     /// What is wrong, what that does to a node, and what to do: a few sentences.
@@ -21,11 +23,23 @@ pub struct Rule {
 
 impl Rule {
     const fn new(severity: Severity, id: &'static str, summary: &'static str, explanation: &'static str) -> Self {
-        Self { id, severity, may_be_changed: true, is_of_inventory: false, summary, explanation }
+        Self {
+            id,
+            severity,
+            may_be_changed: true,
+            is_of_inventory: false,
+            is_about_secrets: false,
+            summary,
+            explanation,
+        }
     }
 
     const fn fixed(self) -> Self {
         Self { may_be_changed: false, ..self }
+    }
+
+    const fn about_secrets(self) -> Self {
+        Self { is_about_secrets: true, ..self }
     }
 
     const fn of_inventory(self) -> Self {
@@ -299,6 +313,7 @@ pub const RULES: &[Rule] = &[
          or from its history, can ask for access to the inventory with it. Take it out, give it in the environment \
          variable TOKENSMITH_BOOTSTRAP_TOKEN, and have a new one made.",
     )
+    .about_secrets()
     .of_inventory(),
     Rule::new(
         Error,
@@ -423,6 +438,15 @@ mod tests {
     #[test]
     fn rules_are_sorted_and_stand_once() {
         assert!(RULES.windows(2).all(|pair| pair[0].id < pair[1].id));
+    }
+
+    #[test]
+    fn rules_about_secrets_are_known_for_it() {
+        for Rule { id, summary, is_about_secrets, .. } in RULES {
+            let words = ["secret", "password", "passphrase", "private key", "private-key", "token", "hash"];
+            let speaks_of_one = words.iter().any(|word| format!("{id} {summary}").to_lowercase().contains(word));
+            assert_eq!(*is_about_secrets, speaks_of_one, "{id}");
+        }
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
-use mds::check::{Finding, ReportSubject, Rule, Summary, rules_run};
+use mds::check::{Finding, ReportSubject, Summary, rules_run};
 use mds::pipeline::{
     BuildError, Earlier, InventoryInput, Prepared, SiteInput, Updated, draft, drop_problem, lock_age, max_lock_age,
-    prepare, publish_changes, template_findings, unreadable_findings,
+    prepare, publish_changes, read_in_part, template_findings, unreadable_findings,
 };
 use mds::release::{Manifest, ReleaseDifference, Tree, diff};
 use mds::types::{Digest, Problem, ReleaseId};
@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 
 use super::arguments::{FetchArguments, SiteArguments, TreeArguments};
 use super::diff::{difference_text, difference_value};
-use super::error::CliError;
+use super::error::{CliError, EXIT_FINDINGS};
 use super::output::{Output, counted, eprint};
 use super::progress::Progress;
 use super::pull::{inventory, today};
-use super::reports::ReportArguments;
+use super::reports::{ReportArguments, sources};
 
 /// Render every node's documents and publish them as a release
 ///
@@ -78,13 +78,24 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
         return check(arguments, &site, &inventory, progress, output);
     }
     let mut prepared = prepare(&site, &inventory, &mut progress)?;
-    let report = match arguments.dry_run {
-        true => dry_run(arguments, &mut prepared, &inventory, &mut progress)?,
-        false => publish(arguments, &mut prepared, &inventory, &mut progress)?,
+    let built = match arguments.dry_run {
+        true => dry_run(arguments, &mut prepared, &inventory, &mut progress),
+        false => publish(arguments, &mut prepared, &inventory, &mut progress),
     };
     drop(progress);
-    report.print(&prepared, output)?;
-    Ok(ExitCode::SUCCESS)
+    let sources = sources(&prepared.site, &inventory);
+    match built {
+        Ok(report) => {
+            report
+                .print(&ReportSubject { findings: &prepared.findings, sources, ..ReportSubject::default() }, output)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(CliError::Findings(findings)) => {
+            output.findings_but_notes(&ReportSubject { findings: &findings, sources, ..ReportSubject::default() });
+            Ok(ExitCode::from(EXIT_FINDINGS))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 fn check(
@@ -97,11 +108,9 @@ fn check(
     let mut prepared = match prepare(site, inventory, &mut progress) {
         Ok(prepared) => prepared,
         Err(error) => {
-            let mut findings = unreadable_findings(error)?;
-            findings.extend(template_findings(site));
+            let findings = unreadable_findings(error)?;
             drop(progress);
-            // No rule was run to its end.
-            return end_with_errors(arguments, &findings, &[], output);
+            return check_in_part(arguments, site, inventory, findings, output);
         }
     };
     let settings = &prepared.site.settings;
@@ -111,40 +120,43 @@ fn check(
     prepared.findings.extend(old);
     let drafted = draft(&prepared, &mut progress);
     drop(progress);
-    let built = match drafted {
-        Ok(built) => built,
-        Err(BuildError::Findings(findings)) => return end_with_errors(arguments, &findings, &rules, output),
+    let (findings, manifest) = match drafted {
+        Ok(built) => (prepared.findings.iter().cloned().chain(built.findings).collect(), Some(built.manifest)),
+        Err(BuildError::Findings(findings)) => (findings, None),
         Err(other) => return Err(other.into()),
     };
-    prepared.findings.extend(built.findings);
-    if !arguments.reports.is_printed() {
-        print_check(&prepared, &built.manifest, output)?;
-    }
-    report(arguments, &prepared.findings, &rules, output)
-}
-
-/// Errors are told as those of a build that publishes, and reported as well.
-fn end_with_errors(
-    arguments: &BuildArguments,
-    findings: &[Finding],
-    rules: &[&'static Rule],
-    output: &Output,
-) -> Result<ExitCode, CliError> {
-    if !arguments.reports.is_printed() {
-        output.findings_but_notes(findings);
-    }
-    report(arguments, findings, rules, output)
-}
-
-fn report(
-    arguments: &BuildArguments,
-    findings: &[Finding],
-    rules: &[&'static Rule],
-    output: &Output,
-) -> Result<ExitCode, CliError> {
     let folder = arguments.site.folder_in_repository();
-    arguments.reports.write(&ReportSubject { findings, rules, folder: &folder }, output)?;
-    Ok(arguments.reports.exit_code(findings))
+    let sources = sources(&prepared.site, inventory);
+    let subject = ReportSubject { findings: &findings, rules: &rules, folder: &folder, sources };
+    if !arguments.reports.is_printed() {
+        print_check(manifest.as_ref(), &subject, output)?;
+    }
+    end(arguments, &subject, output)
+}
+
+/// Tells what is wrong with a site that cannot be read as a whole. No rule is run to its end.
+fn check_in_part(
+    arguments: &BuildArguments,
+    site: &SiteInput,
+    inventory: &InventoryInput,
+    mut findings: Vec<Finding>,
+    output: &Output,
+) -> Result<ExitCode, CliError> {
+    let site = read_in_part(site);
+    findings.extend(site.iter().flat_map(template_findings));
+    let sources = site.as_ref().map(|site| sources(site, inventory)).unwrap_or_default();
+    let folder = arguments.site.folder_in_repository();
+    let subject = ReportSubject { findings: &findings, rules: &[], folder: &folder, sources };
+    if !arguments.reports.is_printed() {
+        print_check(None, &subject, output)?;
+    }
+    end(arguments, &subject, output)
+}
+
+/// Writes the reports, and chooses the exit code.
+fn end(arguments: &BuildArguments, subject: &ReportSubject<'_>, output: &Output) -> Result<ExitCode, CliError> {
+    arguments.reports.write(subject, output)?;
+    Ok(arguments.reports.exit_code(subject.findings))
 }
 
 fn dry_run(
@@ -203,10 +215,16 @@ fn program_digest() -> Option<Digest> {
     Some(Digest::of(&program))
 }
 
-fn print_check(prepared: &Prepared, manifest: &Manifest, output: &Output) -> Result<(), CliError> {
-    let Summary { warnings, notes, .. } = Summary::of(&prepared.findings);
+/// Tells people and programs what a check came to. Errors, without which there would be a release with this manifest, are
+/// told as those of a build that publishes.
+fn print_check(manifest: Option<&Manifest>, subject: &ReportSubject<'_>, output: &Output) -> Result<(), CliError> {
+    let Some(manifest) = manifest else {
+        output.findings_but_notes(subject);
+        return Ok(());
+    };
+    let Summary { warnings, notes, .. } = Summary::of(subject.findings);
     if !output.is_json() {
-        output.findings_but_notes(&prepared.findings);
+        output.findings_but_notes(subject);
     }
     let more = match notes {
         0 => String::new(),
@@ -222,7 +240,7 @@ fn print_check(prepared: &Prepared, manifest: &Manifest, output: &Output) -> Res
         json!({
             "nodes": manifest.nodes().len(),
             "documents": manifest.document_count(),
-            "findings": &prepared.findings,
+            "findings": subject.findings,
         })
     })
 }
@@ -273,11 +291,11 @@ impl Report {
         }
     }
 
-    fn print(&self, prepared: &Prepared, output: &Output) -> Result<(), CliError> {
+    fn print(&self, subject: &ReportSubject<'_>, output: &Output) -> Result<(), CliError> {
         if !output.is_json() {
-            output.findings_but_notes(&prepared.findings);
+            output.findings_but_notes(subject);
         }
-        output.result(&self.text(), || self.value(prepared))
+        output.result(&self.text(), || self.value(subject))
     }
 
     fn text(&self) -> String {
@@ -293,7 +311,7 @@ impl Report {
         format!("{did} release {}\n{size}\n{changes}", self.id)
     }
 
-    fn value(&self, prepared: &Prepared) -> Value {
+    fn value(&self, subject: &ReportSubject<'_>) -> Value {
         json!({
             "release": self.id,
             "published": self.is_published,
@@ -303,7 +321,7 @@ impl Report {
             "rendered": self.rendered,
             "documents": self.documents,
             "changes": difference_value(&self.difference),
-            "findings": &prepared.findings,
+            "findings": subject.findings,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use mds::check::{Finding, Severity, Summary, text_report};
+use mds::check::{Finding, ReportSubject, Severity, Summary, text_report};
 use mds::pipeline::BuildError;
 use mds::release::StoreError;
 use mds::site::RepositoryError;
@@ -116,7 +116,7 @@ impl CliError {
                 ExitCode::from(EXIT_FAILURE)
             }
             Self::Findings(findings) => {
-                output.findings_but_notes(&findings);
+                output.findings_but_notes(&ReportSubject { findings: &findings, ..ReportSubject::default() });
                 ExitCode::from(EXIT_FINDINGS)
             }
         }

@@ -1,8 +1,8 @@
 //! Printing: results to standard output, what is wrong to standard error.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
-use mds::check::{Finding, Severity, text_report};
+use mds::check::{Finding, ReportSubject, Severity, Style, styled_text_report};
 use mds::types::{Problem, printable};
 use serde_json::{Value, json};
 
@@ -44,20 +44,21 @@ impl Output {
     }
 
     /// Prints findings: to standard error for people, so that results stay clean; as the result for programs.
-    pub(crate) fn findings(&self, findings: &[Finding]) {
+    pub(crate) fn findings(&self, subject: &ReportSubject<'_>) {
         match self.format {
-            Format::Text => eprint(&text_report(findings)),
+            Format::Text => eprint(&styled_text_report(subject, style_for(&std::io::stderr()))),
             Format::Json => {
                 // There is nobody left to tell when this fails.
-                let _ = self.bytes(format!("{}\n", json!({"findings": findings})).as_bytes());
+                let _ = self.bytes(format!("{}\n", json!({"findings": subject.findings})).as_bytes());
             }
         }
     }
 
     /// As [`Output::findings`], but people are not told what is only good to know.
-    pub(crate) fn findings_but_notes(&self, findings: &[Finding]) {
+    pub(crate) fn findings_but_notes(&self, subject: &ReportSubject<'_>) {
         let is_shown = |finding: &&Finding| self.is_json() || finding.severity != Severity::Note;
-        self.findings(&findings.iter().filter(is_shown).cloned().collect::<Vec<_>>());
+        let findings: Vec<Finding> = subject.findings.iter().filter(is_shown).cloned().collect();
+        self.findings(&ReportSubject { findings: &findings, ..*subject });
     }
 
     /// Prints problems.
@@ -75,6 +76,13 @@ fn text_of(problem: &Problem) -> String {
     let place = problem.place.as_ref().map_or_else(String::new, |place| format!("{place}: "));
     let hint = problem.hint.as_ref().map_or_else(String::new, |hint| format!("  hint: {hint}\n"));
     printable(&format!("error: {place}{}\n{hint}", problem.message)).into_owned()
+}
+
+/// How texts are shown that are written there: coloured on a terminal, unless somebody has asked for none.
+pub(crate) fn style_for(stream: &impl IsTerminal) -> Style {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    if stream.is_terminal() && !is_set("NO_COLOR") && !is_dumb { Style::Coloured } else { Style::Plain }
 }
 
 /// Writes to standard error. When that fails nobody is listening.

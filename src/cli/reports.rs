@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use mds::check::{Finding, ReportFormat, ReportSubject, Severity, report};
+use mds::check::{Finding, ReportFormat, ReportSubject, Severity, Sources, report, styled_report};
+use mds::pipeline::InventoryInput;
+use mds::site::Site;
 use mds::types::nearest;
 
 use super::error::{CliError, EXIT_FINDINGS};
-use super::output::Output;
+use super::output::{Output, style_for};
 use super::replace::replace;
 
 /// What is to be made of findings.
@@ -94,7 +96,10 @@ impl ReportArguments {
             })?;
         }
         match self.targets.iter().find(|target| target.file.is_none()) {
-            Some(target) => output.bytes(report(target.format, subject).as_bytes()),
+            Some(target) => {
+                let style = style_for(&std::io::stdout());
+                output.bytes(styled_report(target.format, subject, style).as_bytes())
+            }
             None => Ok(()),
         }
     }
@@ -111,6 +116,11 @@ impl ReportArguments {
             false => ExitCode::SUCCESS,
         }
     }
+}
+
+/// The files of which a report may show excerpts.
+pub(crate) fn sources<'a>(site: &'a Site, inventory: &InventoryInput) -> Sources<'a> {
+    Sources::of(site).with_inventory(matches!(inventory, InventoryInput::Site))
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ pub use input::{InventoryInput, SiteInput};
 pub use latest::{LatestInventory, Taken};
 pub use observe::{NoObserver, Observer, Phase};
 pub use prepare::{
-    BuildError, Inspection, Prepared, inspect, lock_age, max_lock_age, prepare, read_inventory, read_outside,
-    template_findings, unreadable_findings,
+    BuildError, Inspection, Prepared, inspect, lock_age, max_lock_age, prepare, read_in_part, read_inventory,
+    read_outside, template_findings, unreadable_findings,
 };
 pub use pull::{PullReport, keep_pulling};
 pub use run::{Built, Updated, draft, publish, publish_changes};

@@ -165,13 +165,16 @@ pub fn unreadable_findings(error: BuildError) -> Result<Vec<Finding>, BuildError
     }
 }
 
+/// As much of a site as can be read. What is wrong with it, [`prepare`] has told.
+#[must_use]
+pub fn read_in_part(site: &SiteInput) -> Option<Site> {
+    Site::read_in_part(&*site.reader().ok()?).ok().map(|(site, _)| site)
+}
+
 /// What is wrong with the templates of a site, for when not everything else of it can be read, or there is no inventory.
 #[must_use]
-pub fn template_findings(site: &SiteInput) -> Vec<Finding> {
-    let read = site.reader().map(|reader| Site::read_in_part(&*reader));
-    // Whoever reads the whole of it has told what is wrong.
-    let Ok(Ok((site, _))) = read else { return Vec::new() };
-    let (_, broken) = Plan::with_problems(&site, &Inventory::default());
+pub fn template_findings(site: &Site) -> Vec<Finding> {
+    let (_, broken) = Plan::with_problems(site, &Inventory::default());
     broken.into_iter().map(Finding::from).collect()
 }
 

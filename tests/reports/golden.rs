@@ -43,9 +43,7 @@ fn junit() {
 #[test]
 fn sarif() {
     let mut sarif: Value = serde_json::from_str(&report(&broken(), "sarif")).unwrap();
-    let validator = jsonschema::validator_for(&sarif_schema()).unwrap();
-    let errors: Vec<String> = validator.iter_errors(&sarif).map(|error| error.to_string()).collect();
-    assert_eq!(errors, [""; 0]);
+    assert_eq!(sarif_errors(&sarif), [""; 0]);
     let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap().clone();
     for result in sarif["runs"][0]["results"].as_array().unwrap() {
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
@@ -57,38 +55,33 @@ fn sarif() {
     assert_snapshot!("sarif", serde_json::to_string_pretty(&sarif).unwrap());
 }
 
-/// What SARIF 2.1.0 asks of the parts that we write, and GitHub on top of it: its own schema is far larger.
-fn sarif_schema() -> Value {
-    let text = json!({"type": "object", "required": ["text"], "additionalProperties": false,
-        "properties": {"text": {"type": "string", "minLength": 1}}});
-    let level = json!({"enum": ["none", "note", "warning", "error"]});
-    let rule = json!({"type": "object", "additionalProperties": false,
-        "required": ["id", "shortDescription", "fullDescription", "help", "defaultConfiguration"],
-        "properties": {"id": {"type": "string"}, "shortDescription": text, "fullDescription": text, "help": text,
-            "defaultConfiguration": {"type": "object", "properties": {"level": level}, "additionalProperties": false}}});
-    let place = json!({"type": "object", "required": ["artifactLocation", "region"], "additionalProperties": false,
-        "properties": {
-            "artifactLocation": {"type": "object", "required": ["uri"], "additionalProperties": false,
-                "properties": {"uri": {"type": "string", "pattern": "^[A-Za-z0-9._~%-][A-Za-z0-9._~%/-]*$"}}},
-            "region": {"type": "object", "required": ["startLine"], "additionalProperties": false, "properties": {
-                "startLine": {"type": "integer", "minimum": 1}, "startColumn": {"type": "integer", "minimum": 1}}}}});
-    let result = json!({"type": "object", "additionalProperties": false,
-        "required": ["ruleId", "level", "message", "locations", "partialFingerprints"],
-        "properties": {
-            "ruleId": {"type": "string"}, "ruleIndex": {"type": "integer", "minimum": 0}, "level": level, "message": text,
-            "locations": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["physicalLocation"],
-                "properties": {"physicalLocation": place}, "additionalProperties": false}},
-            "partialFingerprints": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
-            "properties": {"type": "object"}}});
-    json!({"type": "object", "required": ["version", "runs"], "additionalProperties": false, "properties": {
-        "$schema": {"type": "string"}, "version": {"const": "2.1.0"},
-        "runs": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["tool", "results"],
-            "additionalProperties": false, "properties": {
-                "tool": {"type": "object", "required": ["driver"], "additionalProperties": false, "properties": {
-                    "driver": {"type": "object", "required": ["name"], "additionalProperties": false, "properties": {
-                        "name": {"type": "string"}, "semanticVersion": {"type": "string"},
-                        "rules": {"type": "array", "uniqueItems": true, "items": rule}}}}},
-                "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
-                "invocations": {"type": "array"},
-                "results": {"type": "array", "items": result}}}}}})
+/// What is wrong with a report by the schema of SARIF 2.1.0, as OASIS publishes it, and by what GitHub asks on top of it.
+fn sarif_errors(report: &Value) -> Vec<String> {
+    let mut official: Value = serde_json::from_str(include_str!("sarif-2.1.0.schema.json")).unwrap();
+    // Two of its patterns have a bracket too many. They are about languages, which we do not name.
+    for definition in ["run", "toolComponent"] {
+        official["definitions"][definition]["properties"]["language"].as_object_mut().unwrap().remove("pattern");
+    }
+    let errors_by = |schema: &Value| {
+        let validator = jsonschema::validator_for(schema).unwrap();
+        validator.iter_errors(report).map(|error| format!("{}: {error}", error.instance_path())).collect::<Vec<_>>()
+    };
+    [errors_by(&official), errors_by(&github_schema())].concat()
+}
+
+/// What code scanning needs to show a result: a file, a line, and a fingerprint.
+fn github_schema() -> Value {
+    let place = json!({"type": "object", "required": ["artifactLocation", "region"], "properties": {
+        "artifactLocation": {"type": "object", "required": ["uri"], "properties": {
+            "uri": {"type": "string", "pattern": "^[A-Za-z0-9._~%-][A-Za-z0-9._~%/-]*$"}}},
+        "region": {"type": "object", "required": ["startLine"]}}});
+    let result = json!({"type": "object", "required": ["ruleId", "level", "message", "locations", "partialFingerprints"],
+        "properties": {"locations": {"type": "array", "minItems": 1, "items": {"type": "object",
+            "required": ["physicalLocation"], "properties": {"physicalLocation": place}}}}});
+    let rule = json!({"type": "object",
+        "required": ["id", "shortDescription", "fullDescription", "help", "defaultConfiguration"]});
+    json!({"type": "object", "required": ["$schema", "version", "runs"], "properties": {"runs": {"type": "array",
+        "minItems": 1, "items": {"type": "object", "required": ["tool", "results"], "properties": {
+            "tool": {"properties": {"driver": {"properties": {"rules": {"type": "array", "items": rule}}}}},
+            "results": {"type": "array", "items": result}}}}}})
 }

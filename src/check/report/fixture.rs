@@ -13,7 +13,7 @@ pub(super) fn nodes(count: usize) -> Vec<NodeId> {
 
 /// A report about nothing but findings.
 pub(super) fn subject(findings: &[Finding]) -> ReportSubject<'_> {
-    ReportSubject { findings, rules: &[], folder: "" }
+    ReportSubject { findings, ..ReportSubject::default() }
 }
 
 /// Texts with what formats are framed by, and any other characters.

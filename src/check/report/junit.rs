@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::ReportSubject;
-use super::text::text_report;
+use super::text::{Style, styled_text_report};
 use super::words::counted;
 use crate::check::finding::{Finding, Severity};
 
@@ -28,14 +28,14 @@ pub(super) fn junit_report(subject: &ReportSubject<'_>) -> String {
          <testsuite name=\"{SUITE}\" {counts} skipped=\"0\">\n"
     );
     for rule in rules {
-        write_case(&mut xml, rule, found.get(rule).map_or(&[], Vec::as_slice));
+        write_case(&mut xml, subject, rule, found.get(rule).map_or(&[], Vec::as_slice));
     }
     xml.push_str("  </testsuite>\n</testsuites>\n");
     xml
 }
 
 /// Writing to a String cannot fail.
-fn write_case(xml: &mut String, rule: &str, findings: &[&Finding]) {
+fn write_case(xml: &mut String, subject: &ReportSubject<'_>, rule: &str, findings: &[&Finding]) {
     let _ = write!(xml, "    <testcase classname=\"{SUITE}\" name=\"{}\"", escaped(rule));
     if findings.is_empty() {
         xml.push_str("/>\n");
@@ -49,18 +49,19 @@ fn write_case(xml: &mut String, rule: &str, findings: &[&Finding]) {
             1 => first.problem.message.clone(),
             several => format!("{}, the first: {}", counted(several, "error"), first.problem.message),
         };
-        let text = escaped_text(&errors);
+        let text = escaped_text(subject, &errors);
         let _ = writeln!(xml, "      <failure type=\"error\" message=\"{}\">{text}</failure>", escaped(&message));
     }
     if !others.is_empty() {
-        let _ = writeln!(xml, "      <system-out>{}</system-out>", escaped_text(&others));
+        let _ = writeln!(xml, "      <system-out>{}</system-out>", escaped_text(subject, &others));
     }
     xml.push_str("    </testcase>\n");
 }
 
-fn escaped_text(findings: &[Finding]) -> String {
+fn escaped_text(subject: &ReportSubject<'_>, findings: &[Finding]) -> String {
+    let text = styled_text_report(&ReportSubject { findings, ..*subject }, Style::Plain);
     // Line breaks of a text may stay as they are, and are easier to read.
-    escaped(&text_report(findings)).replace("&#10;", "\n")
+    escaped(&text).replace("&#10;", "\n")
 }
 
 /// A text in an attribute or an element. XML 1.0 has no way to write most control characters, so they are dropped.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::ReportSubject;
+use super::excerpt::Excerpt;
 use super::words::{counted, counted_all, examples, ranked, shortened};
 use crate::check::finding::{Finding, Severity, Summary};
 
@@ -18,6 +19,8 @@ const LONGEST: usize = 60_000;
 const RESERVE: usize = 300;
 /// Characters of a message or a hint.
 const LONGEST_TEXT: usize = 600;
+/// Findings of which an excerpt is shown, below the tables.
+const EXCERPTS: usize = 5;
 /// Characters of a path.
 const LONGEST_PATH: usize = 200;
 
@@ -40,6 +43,10 @@ pub(super) fn markdown_report(subject: &ReportSubject<'_>) -> String {
             left.push(finding);
         }
     }
+    let excerpts: String = excerpts(subject);
+    if text.len() + excerpts.len() + RESERVE <= LONGEST {
+        text.push_str(&excerpts);
+    }
     if !left.is_empty() {
         let count = |severity| left.iter().filter(|finding| finding.severity == severity).count();
         let counts = Summary {
@@ -56,6 +63,35 @@ pub(super) fn markdown_report(subject: &ReportSubject<'_>) -> String {
         );
     }
     text
+}
+
+/// The lines that the first findings are about.
+fn excerpts(subject: &ReportSubject<'_>) -> String {
+    let shown = by_rule(subject.findings).into_iter();
+    let shown = shown.filter_map(|finding| Some((finding, Excerpt::of(subject, finding)?)));
+    let mut text = String::new();
+    for (finding, excerpt) in shown.take(EXCERPTS) {
+        let place = finding.problem.place.as_ref().map(|place| shortened(&place.to_string(), LONGEST_PATH));
+        let lines: String = excerpt
+            .lines()
+            .iter()
+            .map(|(gutter, line)| format!("{gutter} {line}").trim_end().to_owned() + "\n")
+            .collect();
+        let fence = fence(&lines);
+        let _ = write!(
+            text,
+            "\n{} in {}:\n\n{fence}text\n{lines}{fence}\n",
+            code(&finding.rule),
+            code(&place.unwrap_or_default())
+        );
+    }
+    text
+}
+
+/// A fence that a text cannot end.
+fn fence(text: &str) -> String {
+    let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or_default();
+    "`".repeat(longest.max(2) + 1)
 }
 
 /// By severity, then by rule, those first of which a finding hits most nodes.
@@ -139,8 +175,10 @@ fn is_invisible(character: char) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::Sources;
     use super::super::fixture::{findings, nodes, subject};
     use super::*;
+    use crate::render::fixture::site;
     use crate::types::{Place, Problem};
 
     #[test]
@@ -156,6 +194,16 @@ mod tests {
         |---|---|---|---|
         | <code>template</code> | <code>x</code> &#124; &#60;b&#62; &#64;&#8203;me &#35;&#8203;7 &#42;&#42;b&#42;&#42; &#91;a&#93;(b) https&#58;//x<br>hint: &#96; | <code>a&#124;b&#96;c&#58;3&#58;7</code> | 4: <code>x0, x1, x2, …</code> |
         ");
+    }
+
+    #[test]
+    fn excerpts_stand_in_fences_that_they_cannot_end() {
+        let site = site(&[("templates/x", "a: ```` {{ b }}\n")]);
+        let finding = Finding::error("template", Problem::at(Place::at("templates/x", 1, 12), "odd"), nodes(1));
+        let all = vec![finding; EXCERPTS + 2];
+        let report = markdown_report(&ReportSubject { sources: Sources::of(&site), ..subject(&all) });
+        assert!(report.contains("\n`````text\n  |\n1 | a: ```` {{ b }}\n  |            ^\n`````\n"), "{report}");
+        assert_eq!(report.matches("`````text").count(), EXCERPTS);
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! A report is a function from findings to text. What findings say comes from files that anybody may have written, so
 //! every format escapes it: no message can end the place where it stands.
 
+mod excerpt;
 mod github;
 mod json;
 mod junit;
 mod markdown;
+mod redaction;
 mod sarif;
 mod text;
 mod words;
@@ -17,7 +19,8 @@ mod fixture;
 use super::catalogue::Rule;
 use super::finding::Finding;
 
-pub use text::text_report;
+pub use excerpt::Sources;
+pub use text::{Style, styled_text_report, text_report};
 
 /// A format of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ impl ReportFormat {
 }
 
 /// What a report is about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct ReportSubject<'a> {
     /// What was found.
     pub findings: &'a [Finding],
@@ -64,6 +67,8 @@ pub struct ReportSubject<'a> {
     /// Where the site lies in its repository, with `/` between folders; empty at its top. Programs that show findings
     /// at lines of files look for the files there.
     pub folder: &'a str,
+    /// Where the files are that findings are in. Without them a report has no excerpts.
+    pub sources: Sources<'a>,
 }
 
 impl ReportSubject<'_> {
@@ -76,9 +81,14 @@ impl ReportSubject<'_> {
 /// The report in a format. It ends with a line break.
 #[must_use]
 pub fn report(format: ReportFormat, subject: &ReportSubject<'_>) -> String {
+    styled_report(format, subject, Style::Plain)
+}
+
+/// As [`report`]; the format for people in the style of where it is shown.
+#[must_use]
+pub fn styled_report(format: ReportFormat, subject: &ReportSubject<'_>, style: Style) -> String {
     match format {
-        ReportFormat::Text if subject.findings.is_empty() => "no findings\n".to_owned(),
-        ReportFormat::Text => text_report(subject.findings),
+        ReportFormat::Text => text::whole_text_report(subject, style),
         ReportFormat::Json => json::json_report(subject),
         ReportFormat::Markdown => markdown::markdown_report(subject),
         ReportFormat::Github => github::github_report(subject),

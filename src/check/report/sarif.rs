@@ -6,12 +6,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::ReportSubject;
+use super::excerpt::Excerpt;
 use super::words::{concerned, counted, ranked};
 use crate::check::catalogue::{RULES, Rule};
 use crate::check::finding::Finding;
 use crate::inventory::RemarkRule;
 use crate::settings::FILE_NAME;
-use crate::types::{Digest, Place, printable};
+use crate::types::{Digest, printable};
 
 /// The schema of the format, for programs that check it.
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -72,7 +73,7 @@ fn result(subject: &ReportSubject<'_>, finding: &Finding, fingerprint: &str) -> 
         // The levels of SARIF are called as our severities.
         "level": finding.severity.as_str(),
         "message": {"text": printable(&message)},
-        "locations": [location(subject, finding.problem.place.as_ref())],
+        "locations": [location(subject, finding)],
         "partialFingerprints": {FINGERPRINT: fingerprint},
         "properties": {"nodes": finding.nodes.len()},
     });
@@ -84,13 +85,17 @@ fn result(subject: &ReportSubject<'_>, finding: &Finding, fingerprint: &str) -> 
 
 /// Where it is. GitHub refuses results without a place and a line, so what is about no file is shown at the settings,
 /// and what is about a whole file at its first line.
-fn location(subject: &ReportSubject<'_>, place: Option<&Place>) -> Value {
+fn location(subject: &ReportSubject<'_>, finding: &Finding) -> Value {
+    let place = finding.problem.place.as_ref();
     let file = subject.path(place.map_or(FILE_NAME, |place| &place.file));
     // A path that begins with slashes would name another machine or the top of this one.
     let uri = utf8_percent_encode(file.trim_start_matches('/'), ESCAPED).to_string();
     let mut region = json!({"startLine": place.map_or(1, |place| place.line.max(1))});
     if let Some(place) = place.filter(|place| place.line > 0 && place.column > 0) {
         region["startColumn"] = json!(place.column);
+    }
+    if let Some(excerpt) = Excerpt::of(subject, finding) {
+        region["snippet"] = json!({"text": excerpt.text});
     }
     json!({"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}})
 }
@@ -141,7 +146,7 @@ mod tests {
 
     use super::super::fixture::{findings, nodes, subject};
     use super::*;
-    use crate::types::Problem;
+    use crate::types::{Place, Problem};
 
     fn results(findings: &[Finding]) -> Vec<Value> {
         let report: Value = serde_json::from_str(&sarif_report(&subject(findings))).unwrap();
@@ -190,6 +195,15 @@ mod tests {
         assert_eq!(place(1)["artifactLocation"]["uri"], "my%20site/mds.toml");
         assert_eq!(place(1)["region"], json!({"startLine": 1}));
         assert_eq!(results(&[Finding::note("a-rule-of-later", Problem::new("odd"), vec![])])[0].get("ruleIndex"), None);
+    }
+
+    #[test]
+    fn the_line_is_shown_without_secrets() {
+        let site = crate::render::fixture::site(&[("templates/x", "passwd: hunter2\n")]);
+        let finding = [Finding::error("template", Problem::at(Place::at("templates/x", 1, 3), "odd"), nodes(1))];
+        let sources = super::super::Sources::of(&site);
+        let report = sarif_report(&ReportSubject { sources, ..subject(&finding) });
+        assert!(report.contains(r#""snippet":{"text":"passwd: …"}"#) && !report.contains("hunter2"), "{report}");
     }
 
     #[test]

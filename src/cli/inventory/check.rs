@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use mds::check::{Finding, ReportSubject, Summary, rules_run};
-use mds::pipeline::{Inspection, Observer, Phase, inspect, lock_age, max_lock_age, unreadable_findings};
+use mds::pipeline::{
+    Inspection, InventoryInput, Observer, Phase, SiteInput, inspect, lock_age, max_lock_age, read_in_part,
+    unreadable_findings,
+};
 use serde_json::json;
 
 use super::super::arguments::{FetchArguments, SiteArguments, StateArguments};
@@ -12,7 +15,7 @@ use super::super::error::CliError;
 use super::super::output::{Output, counted};
 use super::super::progress::Progress;
 use super::super::pull::{inventory, left_out_text, today};
-use super::super::reports::ReportArguments;
+use super::super::reports::{ReportArguments, sources};
 
 /// Say everything that is odd about the inventory
 ///
@@ -51,42 +54,52 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
         Err(error) => {
             let findings = unreadable_findings(error)?;
             drop(progress);
-            return end_unread(arguments, &findings, output);
+            return end_unread(arguments, &site, &input, &findings, output);
         }
     };
     let settings = &inspection.site.settings;
     inspection.findings.extend(lock_age(settings, &input, &inspection.lock, today(), arguments.max_lock_age));
     drop(progress);
-    if !arguments.reports.is_printed() {
-        print(&inspection, output)?;
-    }
     let settings = &inspection.site.settings;
     let has_age = max_lock_age(settings, &input, arguments.max_lock_age).is_some();
     let subject = ReportSubject {
         findings: &inspection.findings,
         rules: &rules_run(&settings.check, true, has_age),
         folder: &arguments.site.folder_in_repository(),
+        sources: sources(&inspection.site, &input),
     };
+    if !arguments.reports.is_printed() {
+        print(&inspection, &subject, output)?;
+    }
     arguments.reports.write(&subject, output)?;
-    Ok(arguments.reports.exit_code(&inspection.findings))
+    Ok(arguments.reports.exit_code(subject.findings))
 }
 
 /// Ends when the inventory or its site cannot be read: no rule was run.
-fn end_unread(arguments: &CheckArguments, findings: &[Finding], output: &Output) -> Result<ExitCode, CliError> {
-    if !arguments.reports.is_printed() {
-        output.findings(findings);
-    }
+fn end_unread(
+    arguments: &CheckArguments,
+    site: &SiteInput,
+    input: &InventoryInput,
+    findings: &[Finding],
+    output: &Output,
+) -> Result<ExitCode, CliError> {
+    let site = read_in_part(site);
+    let sources = site.as_ref().map(|site| sources(site, input)).unwrap_or_default();
     let folder = arguments.site.folder_in_repository();
-    arguments.reports.write(&ReportSubject { findings, rules: &[], folder: &folder }, output)?;
+    let subject = ReportSubject { findings, rules: &[], folder: &folder, sources };
+    if !arguments.reports.is_printed() {
+        output.findings(&subject);
+    }
+    arguments.reports.write(&subject, output)?;
     Ok(arguments.reports.exit_code(findings))
 }
 
-fn print(inspection: &Inspection, output: &Output) -> Result<(), CliError> {
+fn print(inspection: &Inspection, subject: &ReportSubject<'_>, output: &Output) -> Result<(), CliError> {
     let nodes = inspection.inventory.nodes().len();
     if !output.is_json() {
-        output.findings(&inspection.findings);
+        output.findings(subject);
     }
-    let Summary { errors, warnings, notes } = Summary::of(&inspection.findings);
+    let Summary { errors, warnings, notes } = Summary::of(subject.findings);
     let text = format!(
         "checked the inventory of {}: {}, {}, {}\n{}",
         counted(nodes, "node"),
@@ -95,5 +108,5 @@ fn print(inspection: &Inspection, output: &Output) -> Result<(), CliError> {
         counted(notes, "note"),
         left_out_text(&inspection.left_out).map(|text| format!("left out: {text}\n")).unwrap_or_default(),
     );
-    output.result(&text, || json!({"nodes": nodes, "left_out": inspection.left_out, "findings": inspection.findings}))
+    output.result(&text, || json!({"nodes": nodes, "left_out": inspection.left_out, "findings": subject.findings}))
 }

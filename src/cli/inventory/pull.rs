@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use mds::check::{Finding, remarked};
+use mds::check::{Finding, ReportSubject, remarked};
 use mds::inventory::{LockHeader, Pull, difference, dropped_too_much, lock_text, parse_lock};
 use mds::pipeline::{InventoryInput, Observer, Phase, read_outside};
 use mds::settings::{FILE_NAME, InventorySettings};
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &PullArguments, output: &Output) -> Result<ExitCode
     drop(progress);
     let findings = remarked(&pulled.remarks);
     if !output.is_json() {
-        output.findings(&findings);
+        output.findings(&ReportSubject { findings: &findings, ..ReportSubject::default() });
         let left_out = left_out_text(&pulled.left_out).map(|text| format!("left out: {text}\n"));
         eprint(&left_out.unwrap_or_default());
     }
