@@ -66,6 +66,7 @@ cases!(
         public_keys_reach_the_default_user_without_any_group,
         two_nodes_that_boot_together_get_their_own_documents,
         a_node_of_the_example_site_boots_clean,
+        what_a_check_calls_an_error_harms_a_node,
     ]
 );
 
@@ -213,6 +214,10 @@ fn a_node_of_the_example_site_boots_clean(root: &Root) {
     assert_eq!(node.read("usr/local/sbin/report-disks"), script);
     assert!(node.wrote("var/log/node-disks"), "the script of the group ran");
     assert_eq!(node.read("var/log/node-groups"), "storage\n");
+}
+
+fn what_a_check_calls_an_error_harms_a_node(root: &Root) {
+    harness::agree(root, harness::CASES);
 }
 
 /// The requests of a boot without retries, in order.

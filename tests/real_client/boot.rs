@@ -40,6 +40,22 @@ impl Boot {
         &self.hostname
     }
 
+    /// Whether a stage ended with an error: `init-local`, `init-network`, `modules-config` or `modules-final`.
+    pub(crate) fn failed(&self, stage: &str) -> bool {
+        let mut codes = self.stages.lines().filter_map(|line| line.strip_prefix(stage)?.strip_prefix(' '));
+        codes.any(|codes| !codes.starts_with("0 "))
+    }
+
+    /// Whether the client warns in its log of something that has these words, which makes the node a degraded one.
+    pub(crate) fn warns_of(&self, words: &str) -> bool {
+        self.warnings().iter().any(|line| line.contains(words))
+    }
+
+    /// All that there is to know when a boot was not as expected.
+    pub(crate) fn account(&self) -> String {
+        format!("{}{}\n{}", self.stages, self.status, self.warnings().join("\n"))
+    }
+
     /// The paths that the client asked for, in order, once each time it asked.
     pub(crate) fn requests(&self) -> Vec<&str> {
         self.tries()

@@ -6,6 +6,9 @@
 //! dropped, and what a killed run left is removed by the next.
 
 mod boot;
+mod broken_documents;
+mod cases;
+mod document_server;
 mod laboratory;
 mod network;
 mod node;
@@ -16,6 +19,8 @@ mod server;
 mod site;
 
 pub(crate) use boot::Boot;
+pub(crate) use broken_documents::agree;
+pub(crate) use cases::CASES;
 pub(crate) use laboratory::Laboratory;
 pub(crate) use node::Node;
 pub(crate) use roots::{Client, Root};

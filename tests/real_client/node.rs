@@ -17,6 +17,9 @@ use super::site::{BASE_URL, Machine};
 /// The longest that one boot may take, in seconds. An ordinary one takes three.
 const BOOT_LIMIT: &str = "180";
 
+/// The memory that a process of a node may have: documents that eat all there is must not eat ours.
+const MEMORY_LIMIT: &str = "--as=800000000";
+
 /// A machine with a disk and an interface.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -51,24 +54,29 @@ impl Node {
     /// # Panics
     /// When the boot does not come to its end, with what the console showed.
     pub(crate) fn boot(&mut self) -> Boot {
+        self.boot_from(BASE_URL)
+    }
+
+    /// As [`Node::boot`], from another place than the server of the laboratory.
+    pub(super) fn boot_from(&mut self, url: &str) -> Boot {
         self.boots += 1;
         let report = self.disk.path().join(format!("report-{}", self.boots));
         fs::create_dir(&report).expect("the disk's folder can be written");
         let log_before = self.log().len();
-        let status = self.boot_command(&report).status().expect("timeout can be started");
+        let status = self.boot_command(&report, url).status().expect("timeout can be started");
         assert!(status.success(), "the boot failed ({status}):\n{}", console(&report));
         Boot::read(self.client, &report, &self.log()[log_before..])
     }
 
-    fn boot_command(&self, report: &Path) -> Command {
+    fn boot_command(&self, report: &Path, url: &str) -> Command {
         let output = File::create(report.join("console")).expect("the report can be written");
         let errors = output.try_clone().expect("a file can be shared");
         let mut command = Command::new("timeout");
-        command.args(["--signal=KILL", BOOT_LIMIT]).args(self.namespace.entry());
+        command.args(["--signal=KILL", BOOT_LIMIT, "prlimit", MEMORY_LIMIT]).args(self.namespace.entry());
         command.args(["unshare", "--mount", "--propagation", "private", "--uts", "--ipc", "--pid"]);
         command.args(["--fork", "--kill-child"]);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real_client/boot"));
-        command.arg(&self.root).arg(self.disk.path()).arg(report).arg(self.client.command_line(BASE_URL));
+        command.arg(&self.root).arg(self.disk.path()).arg(report).arg(self.client.command_line(url));
         command.stdout(output).stderr(errors);
         command
     }

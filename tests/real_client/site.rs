@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The address of the server on the test network, which is the gateway too.
 pub(crate) const SERVER_ADDRESS: &str = "10.252.0.1";
@@ -76,6 +76,30 @@ pub(crate) const EXAMPLE: Machine = Machine {
     groups: &["storage"],
 };
 
+impl Machine {
+    /// One of many machines that are alike, in the group `all`. Numbers go from 1 to 999.
+    pub(crate) fn numbered(number: u32) -> Self {
+        assert!((1..1000).contains(&number), "there is no machine {number}");
+        let [high, low] = [number >> 8, number & 0xff];
+        Self {
+            id: format!("x2000c0s{number}b0n0").leak(),
+            nid: 2000 + number,
+            hostname: format!("nid{:06}", 2000 + number).leak(),
+            address: format!("10.252.{}.{}", 64 + high, low).leak(),
+            mac: format!("b4:2e:99:00:{high:02x}:{low:02x}").leak(),
+            groups: &["all"],
+        }
+    }
+
+    /// What the inventory says about it.
+    pub(crate) fn inventory_entry(&self) -> Value {
+        let Self { id, nid, mac, address, groups, .. } = self;
+        let addresses = json!([{"ip": address, "network": "HMN"}]);
+        let interfaces = json!([{"name": "eth0", "mac": mac, "addresses": addresses}]);
+        json!({"id": id, "nid": nid, "role": "Compute", "groups": groups, "interfaces": interfaces})
+    }
+}
+
 /// How the groups' documents reach the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
@@ -112,7 +136,8 @@ pub(crate) fn write_instance_id(site: &Path, machine: &Machine, instance_id: &st
     put(site, &format!("nodes/{}.yaml", machine.id), &text);
 }
 
-fn put(site: &Path, path: &str, text: &str) {
+/// Writes a file of a site.
+pub(super) fn put(site: &Path, path: &str, text: &str) {
     let path = site.join(path);
     fs::create_dir_all(path.parent().expect("a file has a folder")).expect("the site can be written");
     fs::write(path, text).expect("the site can be written");
@@ -149,12 +174,7 @@ delivery = "{delivery}"
 }
 
 fn inventory() -> String {
-    let nodes = [FIRST, SECOND, PLAIN].map(|machine| {
-        let Machine { id, nid, mac, address, groups, .. } = machine;
-        let addresses = json!([{"ip": address, "network": "HMN"}]);
-        let interfaces = json!([{"name": "eth0", "mac": mac, "addresses": addresses}]);
-        json!({"id": id, "nid": nid, "role": "Compute", "groups": groups, "interfaces": interfaces})
-    });
+    let nodes = [FIRST, SECOND, PLAIN].map(|machine| machine.inventory_entry());
     json!({"format": 1, "nodes": nodes}).to_string()
 }
 

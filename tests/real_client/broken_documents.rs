@@ -1,0 +1,183 @@
+//! Documents that a rule of `mds build --check` calls an error, and the same ones mended: the check says so of the
+//! broken form and of that only, and the real client agrees.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use mds::inventory::parse_inventory;
+use mds::render::Plan;
+use mds::site::{FolderReader, Site};
+use serde_json::{Value, json};
+
+use super::boot::Boot;
+use super::document_server::{self, DocumentServer};
+use super::network::{Namespace, server_namespace};
+use super::node::Node;
+use super::roots::Root;
+use super::scratch::scratch;
+use super::server::{binary, remove_settings};
+use super::site::{CLUSTER_KEY, Machine, SERVER_ADDRESS, put};
+
+/// Nodes that boot at the same time. Most of a boot is waiting.
+const AT_ONCE: usize = 4;
+
+/// Files of a site by their paths. `{base}`, `{mac}` and `{ip}` in them stand for the URL of the node's documents, its
+/// MAC address and its IP address.
+pub(crate) type Files = &'static [(&'static str, &'static str)];
+
+/// A broken document, and the same mended.
+pub(crate) struct Case {
+    /// The rule that says so.
+    pub(crate) rule: &'static str,
+    /// What is broken, in a few words.
+    pub(crate) what: &'static str,
+    /// The files of the broken site. The node is in the group `all`; `mds.toml` and the inventory are there unless named.
+    pub(crate) broken: Files,
+    /// The files of the mended site.
+    pub(crate) mended: Files,
+    /// Whether a boot shows the damage.
+    pub(crate) damage: fn(&Boot, &Node) -> bool,
+}
+
+/// One of the two forms of a case, with a machine of its own.
+struct Form<'a> {
+    case: &'a Case,
+    is_broken: bool,
+    machine: Machine,
+}
+
+/// Checks and boots both forms of all cases.
+///
+/// # Panics
+/// When a check or a client is of another opinion, with all such cases.
+pub(crate) fn agree(root: &Root, cases: &[Case]) {
+    document_server::check(root);
+    let forms: Vec<Form<'_>> = cases
+        .iter()
+        .flat_map(|case| [true, false].map(|is_broken| (case, is_broken)))
+        .zip(1..)
+        .map(|((case, is_broken), number)| Form { case, is_broken, machine: Machine::numbered(number) })
+        .collect();
+    let mut complaints = Vec::new();
+    let mut documents = BTreeMap::new();
+    for form in &forms {
+        match catch_unwind(AssertUnwindSafe(|| form.checked())) {
+            Ok(of_form) => documents.extend(of_form),
+            Err(_) => complaints.push(form.to_string()),
+        }
+    }
+    let namespace = server_namespace();
+    let _server = DocumentServer::start(&namespace, root, &documents);
+    let next = AtomicUsize::new(0);
+    let work = || -> Vec<String> {
+        let mine = std::iter::from_fn(|| forms.get(next.fetch_add(1, Ordering::Relaxed)));
+        let fails = |form: &&Form<'_>| catch_unwind(AssertUnwindSafe(|| form.boot(root, &namespace))).is_err();
+        mine.filter(fails).map(ToString::to_string).collect()
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        complaints.extend(threads.into_iter().flat_map(|thread| thread.join().expect("panics are caught")));
+    });
+    assert!(complaints.is_empty(), "of {} cases, these are not as expected:\n{}", cases.len(), complaints.join("\n"));
+}
+
+impl std::fmt::Display for Form<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let form = if self.is_broken { "broken" } else { "mended" };
+        write!(formatter, "{} ({}, {form})", self.case.rule, self.case.what)
+    }
+}
+
+impl Form<'_> {
+    /// The path below which the node's documents lie.
+    fn path(&self) -> String {
+        format!("/{}", self.machine.id)
+    }
+
+    fn base_url(&self) -> String {
+        format!("http://{SERVER_ADDRESS}:8080{}", self.path())
+    }
+
+    /// Runs `mds build --check`, and returns the documents of the node by their paths at the server.
+    fn checked(&self) -> BTreeMap<String, String> {
+        let folder = scratch();
+        let site = folder.path();
+        self.write(site);
+        let found = rules_found(site);
+        if self.is_broken {
+            assert!(found.contains(self.case.rule), "{self}: the check finds only {found:?}");
+        } else {
+            assert!(!found.contains(self.case.rule), "{self}: the check finds {found:?}");
+        }
+        self.render(site)
+    }
+
+    fn write(&self, folder: &Path) {
+        let own = if self.is_broken { self.case.broken } else { self.case.mended };
+        let inventory = json!({"format": 1, "nodes": [self.machine.inventory_entry()]}).to_string();
+        put(folder, "mds.toml", &settings(&self.base_url()));
+        put(folder, "inventory.json", &inventory);
+        for (path, text) in own {
+            let text = text.replace("{base}", &self.base_url());
+            let text = text.replace("{mac}", self.machine.mac).replace("{ip}", self.machine.address);
+            put(folder, path, &text);
+        }
+    }
+
+    /// Renders without any check, as the documents may be broken.
+    fn render(&self, folder: &Path) -> BTreeMap<String, String> {
+        let site = Site::read(&FolderReader::new(folder).expect("the site is there")).expect("the site can be read");
+        let inventory = site.inventory.as_deref().expect("the site has an inventory");
+        let inventory = parse_inventory("inventory.json", inventory).expect("the inventory can be read");
+        let plan = Plan::new(&site, &inventory).expect("the templates can be read");
+        let node = plan.renderer().expect("the templates can be read").render(0).expect("the node can be rendered");
+        let text = |body: &[u8]| String::from_utf8(body.to_vec()).expect("the documents are text");
+        node.documents.iter().map(|(name, _, body)| (format!("{}/{name}", self.path()), text(body))).collect()
+    }
+
+    fn boot(&self, root: &Root, server: &Namespace) {
+        let mut node = Node::new(root, &self.machine, server);
+        let boot = node.boot_from(&format!("{}/", self.base_url()));
+        let shows_damage = (self.case.damage)(&boot, &node);
+        assert_eq!(shows_damage, self.is_broken, "{self}: the boot went like this:\n{}", boot.account());
+        if !self.is_broken {
+            boot.assert_clean();
+        }
+        // Past the test runner: which cases ran is worth knowing.
+        let _ = writeln!(std::io::stderr(), "{}: {self}: the client agrees", root.client.release());
+    }
+}
+
+/// The rules of all findings of `mds build --check`.
+fn rules_found(site: &Path) -> BTreeSet<String> {
+    let mut command = Command::new(binary());
+    command.args(["build", "--check", "--report", "json", "--site"]).arg(site);
+    remove_settings(&mut command);
+    let output = command.output().expect("mds can be started");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("mds build --check reports nothing ({error}):\n{}", String::from_utf8_lossy(&output.stderr))
+    });
+    let findings = report["findings"].as_array().expect("a report has findings");
+    findings.iter().filter_map(|finding| finding["rule"].as_str().map(ToOwned::to_owned)).collect()
+}
+
+fn settings(base_url: &str) -> String {
+    format!(
+        r#"[cluster]
+name = "tundra"
+short_name = "nid"
+nid_length = 6
+base_url = "{base_url}"
+public_keys = ["{CLUSTER_KEY}"]
+
+[networks.HMN]
+prefixes = ["10.252.0.0/17"]
+gateway = "{SERVER_ADDRESS}"
+"#
+    )
+}
