@@ -39,6 +39,12 @@ pub(super) fn is_cloud_config(text: &str) -> bool {
         && !head.starts_with("#cloud-config-jsonp")
 }
 
+/// The longest header that a text begins with, as [`HEADERS`] spells it.
+pub(super) fn kind(text: &str) -> Option<&'static str> {
+    let head = head(text);
+    HEADERS.into_iter().filter(|header| head.starts_with(header)).max_by_key(|header| header.len())
+}
+
 /// The first letters, in lower case.
 fn head(text: &str) -> String {
     text.trim_start().chars().take(24).collect::<String>().to_ascii_lowercase()
@@ -69,7 +75,8 @@ fn remark(message: &str, hint: String) -> Remark {
     Remark::at(RULE, (1, 1), message).with_hint(hint)
 }
 
-fn is_mime(text: &str) -> bool {
+/// Whether cloud-init takes a text for a MIME message.
+pub(super) fn is_mime(text: &str) -> bool {
     let bytes = &text.as_bytes()[..text.len().min(MIME_WITHIN)];
     bytes.windows(MIME.len()).any(|window| window.eq_ignore_ascii_case(MIME.as_bytes()))
 }

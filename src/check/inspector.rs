@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::document::Document;
 use super::identity;
 use super::locate::locate;
+use super::merging;
 use super::remark::Remark;
 use super::rulebook::Rulebook;
 use super::rules::rule;
@@ -23,7 +24,7 @@ const MOST_KEPT: usize = 4096;
 type NodeRule = fn(&Rulebook, &Plan, &NodeFacts, &[Arc<LookedAt>]) -> Vec<NodeRemark>;
 
 /// Everything that is run on the documents of one node together.
-const NODE_RULES: [NodeRule; 1] = [identity::instance_id];
+const NODE_RULES: [NodeRule; 2] = [identity::instance_id, merging::losses];
 
 /// Something to say about one of a node's documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,22 @@ impl Inspection {
             }
         }
     }
+}
+
+/// The documents of one node as they are looked at, without what there is to say of them.
+pub(super) fn looked_at(
+    rulebook: &Arc<Rulebook>,
+    plan: &Arc<Plan>,
+    facts: &NodeFacts,
+    node: &RenderedNode,
+) -> Vec<Arc<LookedAt>> {
+    let inspection = Inspection {
+        rulebook: Arc::clone(rulebook),
+        plan: Arc::clone(plan),
+        shared: Shared::default(),
+        fine: FineSkeletons::default(),
+    };
+    node.documents.iter().map(|(name, digest, body)| inspection.look_at(facts, name, *digest, body)).collect()
 }
 
 /// What is known of documents by what they are made of and their digests.

@@ -2,7 +2,7 @@
 
 use super::document::Document;
 use super::remark::Remark;
-use super::{header, size, yaml};
+use super::{header, merging, size, yaml};
 use crate::settings::CheckSettings;
 use crate::site::Site;
 
@@ -10,20 +10,22 @@ use crate::site::Site;
 type DocumentRule = fn(&Rulebook, &Document) -> Vec<Remark>;
 
 /// Everything that is run on a document that cloud-init can read.
-const DOCUMENT_RULES: [DocumentRule; 1] = [size::too_large];
+const DOCUMENT_RULES: [DocumentRule; 2] = [size::too_large, merging::how_is_understood];
 
 /// How documents are checked.
 #[derive(Debug)]
 pub struct Rulebook {
     /// `[check]`
     pub(super) settings: CheckSettings,
+    /// What is known of documents that are merged.
+    pub(super) merging: merging::Known,
 }
 
 impl Rulebook {
     /// Reads what a site says about its documents.
     #[must_use]
     pub fn new(site: &Site) -> Self {
-        Self { settings: site.settings.check.clone() }
+        Self { settings: site.settings.check.clone(), merging: merging::Known::default() }
     }
 
     /// Everything there is to say about a document, which is read on the way. With `is_fine`, its YAML is known to be

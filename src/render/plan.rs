@@ -152,6 +152,12 @@ impl Plan {
         self.templates.is_overridden(META_DATA)
     }
 
+    /// Whether the site has a template of its own for vendor-data, so that it may lead elsewhere than to the groups.
+    #[must_use]
+    pub fn is_own_vendor_data(&self) -> bool {
+        self.templates.is_overridden(VENDOR_DATA)
+    }
+
     /// A renderer for one thread.
     ///
     /// # Errors

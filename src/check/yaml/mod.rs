@@ -26,7 +26,7 @@ use serde::de::IgnoredAny;
 use super::remark::{Remark, Spot};
 
 pub(super) use skeleton::skeleton;
-pub(super) use tree::{Tree, Value, load};
+pub(super) use tree::{Entry, Tree, Value, load};
 use walk::{Walk, walk};
 
 /// The rule that documents which cloud-init reads as YAML can be read.
