@@ -8,6 +8,7 @@ mod mac_address;
 mod node_id;
 mod problem;
 mod secret;
+mod secrets;
 mod suggestion;
 mod xname;
 
@@ -19,6 +20,10 @@ pub use mac_address::MacAddress;
 pub use node_id::NodeId;
 pub use problem::{Place, Problem, Problems, printable, without_value};
 pub use secret::Secret;
+pub use secrets::{
+    FoundSecret, REDACTED, SecretKind, is_secret_key, looks_secret, may_hold_secrets, redacted, secret_under,
+    secrets_in,
+};
 pub use suggestion::{did_you_mean, nearest};
 pub use xname::{XnameKind, xname_kind};
 
