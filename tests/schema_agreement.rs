@@ -109,7 +109,7 @@ fn verdicts_are_those_of_the_real_client() {
     let theirs = CloudConfigSchema::parse("schema-cloud-config-v1.json", &client.schema()).unwrap();
     let with_theirs = disagreements("the package's schema", &theirs, &all, &verdicts);
     let ours = CloudConfigSchema::built_in().unwrap();
-    let with_ours = disagreements("our schema", ours, &all, &verdicts);
+    let with_ours = disagreements("our schema", &ours, &all, &verdicts);
     assert_eq!(with_theirs, (0, 0), "disagreements with the package's own schema");
     assert_eq!(with_ours, (0, 0), "disagreements with our schema");
 }

@@ -71,6 +71,24 @@ pub const RULES: &[Rule] = &[
     .fixed(),
     Rule::new(
         Warning,
+        "cloud-config-deprecated",
+        "A cloud-config has what cloud-init wants to give up",
+        "A cloud-config document has a key, or a form of a value, that is deprecated. It still does what it says; \
+         cloud-init logs a warning at every boot, with which `cloud-init status` calls the node degraded, and a later \
+         version will pass it over. Write what the finding says in its place.",
+    ),
+    Rule::new(
+        Error,
+        "cloud-config-schema",
+        "A cloud-config is not as cloud-init's schema has it",
+        "A cloud-config document has a key that cloud-init does not know, lacks one that it needs, or has a value of \
+         the wrong kind, so `cloud-init schema` calls it invalid. At boot the node logs a warning and is called \
+         degraded, and what the document asks for there is left undone, or its module fails. It is an error as nothing \
+         else tells of a misspelt key; a site may make it less in [check.severity]. Mend the document, or name the \
+         schema of the nodes' own cloud-init with cloud_config_schema in [check] if theirs differs.",
+    ),
+    Rule::new(
+        Warning,
         "document-size",
         "A document is larger than the site wants it",
         "A document has more bytes than [check] max_document_bytes allows. Every node fetches its documents on every boot \

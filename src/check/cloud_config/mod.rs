@@ -10,7 +10,7 @@ mod normal;
 mod path;
 mod words;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use jsonschema::{Draft, Validator};
 use serde_json::Value;
@@ -64,14 +64,33 @@ pub struct CloudConfigSchema {
     names: Names,
 }
 
+impl Violation {
+    /// Its path as a JSON pointer, such as `/users/0/name`.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        path::pointer(&self.path)
+    }
+}
+
+impl ViolationKind {
+    /// The rule that it breaks.
+    #[must_use]
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::Wrong => "cloud-config-schema",
+            Self::Deprecated => "cloud-config-deprecated",
+        }
+    }
+}
+
 impl CloudConfigSchema {
     /// Our schema, of cloud-init 25.1.
     ///
     /// # Errors
     /// Never in a released mds: a test reads the schema.
-    pub fn built_in() -> Result<&'static Self, Problem> {
-        static SCHEMA: OnceLock<Result<CloudConfigSchema, Problem>> = OnceLock::new();
-        SCHEMA.get_or_init(|| Self::parse(BUILT_IN_NAME, BUILT_IN)).as_ref().map_err(Clone::clone)
+    pub fn built_in() -> Result<Arc<Self>, Problem> {
+        static SCHEMA: OnceLock<Result<Arc<CloudConfigSchema>, Problem>> = OnceLock::new();
+        SCHEMA.get_or_init(|| Self::parse(BUILT_IN_NAME, BUILT_IN).map(Arc::new)).clone()
     }
 
     /// Reads a schema: ours, or the one of an installed cloud-init, its `schema-cloud-config-v1.json`. `name` is how

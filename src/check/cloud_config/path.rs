@@ -32,6 +32,19 @@ pub(super) fn steps(pointer: &str, document: &Value) -> Vec<Step> {
     steps
 }
 
+/// A path as a JSON pointer.
+pub(super) fn pointer(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            // Writing to a text cannot fail.
+            Step::Index(index) => drop(write!(text, "/{index}")),
+            Step::Key(key) => drop(write!(text, "/{}", key.replace('~', "~0").replace('/', "~1"))),
+        }
+    }
+    text
+}
+
 /// Which keys messages may show. Any other may be a secret that has come to stand where a key is read.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeSet<String>);

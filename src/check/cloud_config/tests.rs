@@ -109,9 +109,10 @@ fn what_is_deprecated_is_said_with_the_version_and_what_to_write_now() {
 #[test]
 fn a_path_leads_to_the_place_through_odd_keys() {
     let document = json!({"disk_setup": {"/dev/a~b": {"0": 1}}});
-    let path = &violations(&document)[0].path;
+    let violation = &violations(&document)[0];
     let keys = ["disk_setup", "/dev/a~b", "0"].map(|key| Step::Key(key.to_owned()));
-    assert_eq!(path, &keys);
+    assert_eq!(violation.path, keys);
+    assert_eq!(document.pointer(&violation.pointer()), Some(&json!(1)));
     let path = &violations(&json!({"users": [{"name": "a", "uid": 1.5}]}))[0].path;
     let users = [Step::Key("users".to_owned()), Step::Index(0), Step::Key("uid".to_owned())];
     assert_eq!(path, &users);
