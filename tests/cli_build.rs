@@ -241,6 +241,39 @@ fn unknown_settings_get_a_suggestion() {
 }
 
 #[test]
+fn a_schema_of_cloud_config_that_is_none_is_refused_with_its_place() {
+    let sandbox = Sandbox::new();
+    sandbox.write("site/mds.toml", "[check]\ncloud_config_schema = \"schemas/node.json\"\n");
+    sandbox.write("site/schemas/node.json", "{\n  \"properties\": {,}\n}\n");
+    assert_snapshot!(sandbox.run(&BUILD), @r#"
+    exit code 1
+    --- stdout
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    error[unreadable-site]: schemas/node.json:2:18: this is not JSON, so no schema of cloud-config can be read from it
+    error[template]: mds.toml: vendor-data cannot name the groups' URLs: the site has no base URL
+      hint: set [cluster] base_url to where nodes reach this server, or [vendor_data] delivery = "inline"
+      concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
+    2 errors, 0 warnings
+    "#);
+    sandbox.write("site/schemas/node.json", "{\"properties\": {\"hostname\": {\"type\": \"text\"}}}\n");
+    assert_snapshot!(sandbox.run(&BUILD), @r#"
+    exit code 1
+    --- stdout
+    --- stderr
+    reading the site
+    rendering 3 nodes
+    error[unreadable-site]: schemas/node.json: `/properties/hostname/type` in it is nothing that a schema may have there
+      hint: take schema-cloud-config-v1.json of the cloud-init that the nodes have
+    error[template]: mds.toml: vendor-data cannot name the groups' URLs: the site has no base URL
+      hint: set [cluster] base_url to where nodes reach this server, or [vendor_data] delivery = "inline"
+      concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
+    2 errors, 0 warnings
+    "#);
+}
+
+#[test]
 fn an_illegal_group_label_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.write("site/groups/two words/cloud-config.yaml", "#cloud-config\n");

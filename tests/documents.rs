@@ -47,7 +47,7 @@ fn inventory(nodes: &str) -> Inventory {
 fn render_everything(inventory: &Inventory, files: &[(&str, &str)]) -> Result<Vec<String>, Vec<RenderProblem>> {
     let site = site(files);
     let plan = Arc::new(Plan::new(&site, inventory)?);
-    let inspector = document_inspector(&Arc::new(Rulebook::new(&site)), &plan);
+    let inspector = document_inspector(&Arc::new(Rulebook::new(&site).0), &plan);
     let mut ids = Vec::new();
     let rendered = render_all(&plan, &inspector, &mut |node| {
         ids.push(plan.facts()[node.index].id().to_string());

@@ -200,7 +200,7 @@ mod tests {
     use crate::render::fixture;
 
     fn problems(name: &DocumentName, body: &[u8]) -> Vec<NodeProblem> {
-        let rulebook = Rulebook::new(&fixture::site(&[]));
+        let (rulebook, _) = Rulebook::new(&fixture::site(&[]));
         look_at(&rulebook, None, name, &Bytes::copy_from_slice(body), false).problems
     }
 

@@ -1,31 +1,41 @@
 //! What a site says about how its documents are checked, read once for all of them.
 
+use std::sync::Arc;
+
+use super::cloud_config::{self, CloudConfigSchema};
 use super::document::Document;
 use super::remark::Remark;
 use super::{header, merging, size, yaml};
 use crate::settings::CheckSettings;
 use crate::site::Site;
+use crate::types::Problems;
 
 /// Looks at one document of one node. It has been read if cloud-init can read it.
 type DocumentRule = fn(&Rulebook, &Document) -> Vec<Remark>;
 
 /// Everything that is run on a document that cloud-init can read.
-const DOCUMENT_RULES: [DocumentRule; 2] = [size::too_large, merging::how_is_understood];
+const DOCUMENT_RULES: &[DocumentRule] = &[size::too_large, merging::how_is_understood, cloud_config::conforms];
 
 /// How documents are checked.
 #[derive(Debug)]
 pub struct Rulebook {
     /// `[check]`
     pub(super) settings: CheckSettings,
+    /// The schema of cloud-config, if it can be read.
+    pub(super) schema: Option<Arc<CloudConfigSchema>>,
     /// What is known of documents that are merged.
     pub(super) merging: merging::Known,
 }
 
 impl Rulebook {
-    /// Reads what a site says about its documents.
+    /// Reads what a site says about its documents. Of what cannot be read the problems tell; documents are then checked
+    /// by the rest.
     #[must_use]
-    pub fn new(site: &Site) -> Self {
-        Self { settings: site.settings.check.clone(), merging: merging::Known::default() }
+    pub fn new(site: &Site) -> (Self, Problems) {
+        let mut problems = Vec::new();
+        let schema = CloudConfigSchema::of_site(site).map_err(|problem| problems.push(problem)).ok();
+        let settings = site.settings.check.clone();
+        (Self { settings, schema, merging: merging::Known::default() }, Problems(problems))
     }
 
     /// Everything there is to say about a document, which is read on the way. With `is_fine`, its YAML is known to be

@@ -85,10 +85,11 @@ pub fn prepare(site: &SiteInput, input: &InventoryInput, observer: &mut dyn Obse
     findings.extend(values(&site, plan.facts()));
     findings.extend(unused(&site, &inventory, &plan));
     findings.extend(check::inventory(&site, &inventory, &remarks));
+    let (rulebook, faults) = Rulebook::new(&site);
+    findings.extend(check::unreadable(faults));
     let findings = sorted(with_severities(&site.settings.check, findings));
     let findings = placed(&site, input, findings);
-    let rulebook = Arc::new(Rulebook::new(&site));
-    let plan = Arc::new(plan);
+    let (plan, rulebook) = (Arc::new(plan), Arc::new(rulebook));
     Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, rulebook, findings })
 }
 

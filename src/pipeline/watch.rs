@@ -43,8 +43,11 @@ fn add_folder(hasher: &mut blake3::Hasher, folder: &Path) {
     add_file(hasher, &settings);
     // Settings that are broken have to change before the inventory matters.
     let parsed = fs::read_to_string(&settings).ok().and_then(|text| parse_settings(FILE_NAME, &text).ok());
-    let inventory = parsed.unwrap_or_default().inventory.file;
-    add_file(hasher, &folder.join(inventory));
+    let settings = parsed.unwrap_or_default();
+    add_file(hasher, &folder.join(settings.inventory.file));
+    if let Some(schema) = settings.check.cloud_config_schema {
+        add_file(hasher, &folder.join(schema));
+    }
     for name in FOLDERS {
         let walk = WalkDir::new(folder.join(name)).sort_by_file_name().into_iter();
         let is_read =
@@ -101,7 +104,10 @@ mod tests {
             fs::create_dir_all(path.join(name).parent().unwrap()).unwrap();
             fs::write(path.join(name), text).unwrap();
         };
-        write("mds.toml", "[inventory]\nfile = \"lists/nodes.json\"\n");
+        write(
+            "mds.toml",
+            "[inventory]\nfile = \"lists/nodes.json\"\n[check]\ncloud_config_schema = \"lists/schema.json\"\n",
+        );
         write("groups/a/y", "x");
         let site = SiteInput::Folder(path.to_owned());
         let mut last = fingerprint(&site, &InventoryInput::Site).unwrap();
@@ -110,7 +116,8 @@ mod tests {
             write(name, "x");
             assert_eq!(fingerprint(&site, &InventoryInput::Site).unwrap(), last, "{name}");
         }
-        for name in ["lists/nodes.json", "groups/a/x", "nodes/x", "user-data/x", "templates/sub/x"] {
+        for name in ["lists/nodes.json", "lists/schema.json", "groups/a/x", "nodes/x", "user-data/x", "templates/sub/x"]
+        {
             write(name, "x");
             let next = fingerprint(&site, &InventoryInput::Site).unwrap();
             assert_ne!(next, last, "{name}");

@@ -189,11 +189,13 @@ pub struct CheckSettings {
     pub severity: BTreeMap<String, Level>,
     /// How many bytes a document may have before that is said.
     pub max_document_bytes: usize,
+    /// The schema of cloud-config of the cloud-init that the nodes have, relative to the site; ours without it.
+    pub cloud_config_schema: Option<String>,
 }
 
 impl Default for CheckSettings {
     fn default() -> Self {
-        Self { severity: BTreeMap::new(), max_document_bytes: 1 << 20 }
+        Self { severity: BTreeMap::new(), max_document_bytes: 1 << 20, cloud_config_schema: None }
     }
 }
 

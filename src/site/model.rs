@@ -64,6 +64,8 @@ pub struct Site {
     pub files: Arc<BTreeMap<String, Vec<u8>>>,
     /// The inventory file, if there is one.
     pub inventory: Option<Vec<u8>>,
+    /// The schema that cloud-config is checked by, if the site has its own.
+    pub cloud_config_schema: Option<SiteFile>,
     /// Where all this comes from.
     pub origin: SiteOrigin,
     /// The digest of everything that was read.
@@ -101,9 +103,15 @@ impl Site {
             problems.push(problem);
             None
         });
+        let schema = settings.check.cloud_config_schema.as_deref().map(|path| read_schema(reader, path));
+        let cloud_config_schema = schema.transpose().unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
         let files = read_folders(reader, &mut problems)?;
-        let digest = digest_of(&settings_bytes, inventory.as_deref(), &files);
-        let recipe = digest_of(&settings_bytes, None, &files);
+        let schema = cloud_config_schema.as_ref();
+        let digest = digest_of(&settings_bytes, inventory.as_deref(), schema, &files);
+        let recipe = digest_of(&settings_bytes, None, schema, &files);
         let mut collect = Collector { files: &files, problems: &mut problems };
         let groups = collect.groups();
         let nodes = collect.nodes();
@@ -116,6 +124,7 @@ impl Site {
             user_data,
             files: Arc::new(files),
             inventory,
+            cloud_config_schema,
             origin: reader.origin(),
             digest,
             recipe,
@@ -133,15 +142,33 @@ fn no_settings(origin: &SiteOrigin) -> Problem {
 }
 
 fn read_inventory(reader: &dyn SiteReader, path: &str) -> Result<Option<Vec<u8>>, Problem> {
-    let inside = !path.is_empty()
-        && !path.starts_with('/')
-        && !path.split('/').any(|part| part.is_empty() || part == "." || part == "..");
-    if inside {
+    if is_inside(path) {
         reader.read(path)
     } else {
         let message = format!("[inventory] file = \"{path}\" does not lie in the site");
         Err(Problem::at(Place::file(FILE_NAME), message).with_hint("name another file with --inventory FILE"))
     }
+}
+
+/// Whether a path that the settings name stays within the site, written in one way only.
+fn is_inside(path: &str) -> bool {
+    !path.is_empty()
+        && !path.starts_with('/')
+        && !path.split('/').any(|part| part.is_empty() || part == "." || part == "..")
+}
+
+/// Reads the schema of cloud-config that the settings name.
+fn read_schema(reader: &dyn SiteReader, path: &str) -> Result<SiteFile, Problem> {
+    let problem = |what: &str| {
+        let message = format!("[check] cloud_config_schema = \"{path}\" {what}");
+        let hint = "copy schema-cloud-config-v1.json of the nodes' cloud-init into the site";
+        Problem::at(Place::file(FILE_NAME), message).with_hint(hint)
+    };
+    if !is_inside(path) {
+        return Err(problem("does not lie in the site"));
+    }
+    let bytes = reader.read(path)?.ok_or_else(|| problem("is not there"))?;
+    text_of(path, bytes)
 }
 
 /// Reads everything in the site's folders.
@@ -172,7 +199,12 @@ fn read_folders(reader: &dyn SiteReader, problems: &mut Vec<Problem>) -> Result<
 }
 
 /// Hashes names and contents with their lengths, so that no two sites hash alike by running into each other.
-fn digest_of(settings: &[u8], inventory: Option<&[u8]>, files: &BTreeMap<String, Vec<u8>>) -> Digest {
+fn digest_of(
+    settings: &[u8],
+    inventory: Option<&[u8]>,
+    schema: Option<&SiteFile>,
+    files: &BTreeMap<String, Vec<u8>>,
+) -> Digest {
     let mut hasher = blake3::Hasher::new();
     let mut add = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -183,6 +215,10 @@ fn digest_of(settings: &[u8], inventory: Option<&[u8]>, files: &BTreeMap<String,
     for (path, bytes) in files {
         add(path.as_bytes());
         add(bytes);
+    }
+    if let Some(file) = schema {
+        add(file.path.as_bytes());
+        add(file.text.as_bytes());
     }
     Digest::from_bytes(*hasher.finalize().as_bytes())
 }
@@ -433,6 +469,25 @@ mod tests {
     fn an_inventory_outside_the_site_is_refused() {
         let text = read(&[("mds.toml", "[inventory]\nfile = \"../../etc/shadow\"\n")]).unwrap_err().to_string();
         assert!(text.contains("does not lie in the site"), "{text}");
+    }
+
+    #[test]
+    fn a_schema_of_cloud_config_that_is_named_is_read_and_lies_in_the_site() {
+        let naming = |path: &str| format!("[check]\ncloud_config_schema = \"{path}\"\n");
+        let site = read(&[("mds.toml", &naming("schemas/node.json")), ("schemas/node.json", "{}")]).unwrap();
+        let file = SiteFile { path: "schemas/node.json".to_owned(), text: "{}".to_owned() };
+        assert_eq!(site.cloud_config_schema, Some(file));
+        let changed = read(&[("mds.toml", &naming("schemas/node.json")), ("schemas/node.json", "{ }")]).unwrap();
+        assert!(site.digest != changed.digest && site.recipe != changed.recipe);
+        for path in ["", "/etc/shadow", "../x", "a/../b", "./a"] {
+            let text = read(&[("mds.toml", &naming(path))]).unwrap_err().to_string();
+            assert!(text.contains("does not lie in the site"), "{text}");
+        }
+        let text = read(&[("mds.toml", &naming("schemas/nod.json"))]).unwrap_err().to_string();
+        assert!(
+            text.starts_with("mds.toml: [check] cloud_config_schema = \"schemas/nod.json\" is not there"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! That a schema and the parser come to the same verdict about a document.
 //!
-//! What no schema can say is left out: that a gateway lies in its network, that interfaces of a node have names of
+//! What no schema can say is left out: that a named file is there, that a gateway lies in its network, that interfaces of a node have names of
 //! their own, that labels of networks differ by more than case. The schemas are stricter in two things that are no use: `true` for a text in YAML, and unknown keys in a
 //! manifest. They are laxer in one: they cannot tell `meta: null`, which mds refuses, from `meta:`, which it takes.
 
@@ -22,6 +22,7 @@ fn right() -> Vec<(Kind, &'static str)> {
         "[groups]\norder = [\"rack:4\", \"a+b\"]\n",
         "[vendor_data]\ndelivery = \"inline\"\n",
         "[render]\nmax_document_bytes = 1\nmax_seconds = 1\n",
+        "[check]\nseverity = { not-an-xname = \"off\" }\n",
         "[serve]\nlisten = [\"0.0.0.0:0\", \"[::1]:8080\"]\ntrusted_proxies = [\"::1/128\", \"10.0.0.0/8\"]\nprefixes = [\"/a/b.c/\", \"a\", \"/\", \"\"]\npoll = 1\n",
         "[serve]\ntrusted_proxies = []\nprefixes = []\n",
     ];
@@ -114,6 +115,10 @@ fn wrong() -> Vec<(Kind, &'static str)> {
         "[vendor_data]\ndelivery = \"Inline\"\n",
         "[render]\nmax_seconds = 0\n",
         "[render]\nmax_document_bytes = 0\n",
+        "[check]\ncloud_config_schema = \"\"\n",
+        "[check]\ncloud_config_schema = \"/etc/schema.json\"\n",
+        "[check]\ncloud_config_schema = \"../schema.json\"\n",
+        "[check]\ncloud_config_schema = 1\n",
         "[serve]\nlisten = []\n",
         "[serve]\nlisten = [\"8080\"]\n",
         "[serve]\nlisten = [\"::1:8080\"]\n",

@@ -8,6 +8,7 @@ mod deprecations;
 mod faults;
 mod normal;
 mod path;
+mod rule;
 mod words;
 
 use std::sync::{Arc, OnceLock};
@@ -16,7 +17,9 @@ use jsonschema::{Draft, Validator};
 use serde_json::Value;
 
 pub use path::Step;
+pub(super) use rule::conforms;
 
+use crate::site::Site;
 use crate::types::{Place, Problem};
 use deprecations::Guide;
 use path::Names;
@@ -91,6 +94,17 @@ impl CloudConfigSchema {
     pub fn built_in() -> Result<Arc<Self>, Problem> {
         static SCHEMA: OnceLock<Result<Arc<CloudConfigSchema>, Problem>> = OnceLock::new();
         SCHEMA.get_or_init(|| Self::parse(BUILT_IN_NAME, BUILT_IN).map(Arc::new)).clone()
+    }
+
+    /// The schema of a site: the file that it names, or ours.
+    ///
+    /// # Errors
+    /// When the file is no schema.
+    pub fn of_site(site: &Site) -> Result<Arc<Self>, Problem> {
+        match &site.cloud_config_schema {
+            Some(file) => Self::parse(&file.path, &file.text).map(Arc::new),
+            None => Self::built_in(),
+        }
     }
 
     /// Reads a schema: ours, or the one of an installed cloud-init, its `schema-cloud-config-v1.json`. `name` is how

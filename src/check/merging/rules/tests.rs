@@ -1,4 +1,15 @@
-use crate::check::fixture::{problems_of, rules_of};
+use crate::check::fixture;
+use crate::render::NodeProblem;
+
+/// What the rules about merging say. The documents are made to be merged, and are no good cloud-config otherwise.
+fn problems_of(files: &[(&str, &str)], id: &str) -> Vec<NodeProblem> {
+    let problems = fixture::problems_of(files, id).into_iter();
+    problems.filter(|problem| problem.rule.starts_with("merge-")).collect()
+}
+
+fn rules_of(files: &[(&str, &str)], id: &str) -> Vec<&'static str> {
+    problems_of(files, id).iter().map(|problem| problem.rule).collect()
+}
 
 /// A site of two groups, of which `a` comes first.
 fn rules(a: &str, b: &str) -> Vec<&'static str> {
