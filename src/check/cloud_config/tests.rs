@@ -46,6 +46,7 @@ fn wrong_values_are_said_at_their_place_with_what_is_allowed() {
         (json!({"apt_pipelining": "always"}), "`apt_pipelining` must be a whole number, true or false or `os`".to_owned()),
         (json!({"swap": {"size": "5 GB"}}), "`swap.size` does not have the form that it must have (write a number and one of B, K, M, G, T, such as 512M)".to_owned()),
         (json!({"users": [{"name": "a", "expiredate": "2031-02-30"}]}), "`users[0].expiredate` must be a date such as '2030-12-31', in quotes".to_owned()),
+        (json!({"users": [{"name": "a", "expiredate": {"\0timestamp": "2031-02-28"}}]}), "`users[0].expiredate` must be a text (YAML reads it as a date; put the value in quotes)".to_owned()),
         (json!({"power_state": {"mode": "halt", "delay": -1}}), "`power_state.delay` must be at least 0".to_owned()),
         (json!({"ntp": {"servers": ["a", "a"]}}), "`ntp.servers` must have no entry twice".to_owned()),
         (json!({"packages": [["a", "1", "b"]]}), "`packages[0]` must have at most 2 entries".to_owned()),

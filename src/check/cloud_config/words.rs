@@ -90,6 +90,10 @@ fn value_hint(allowed: &Allowed) -> Option<String> {
             "YAML reads on, off, yes and no as true or false; put the word in quotes"
         }
         Value::Bool(_) | Value::Number(_) if takes(Kind::Text) => "put the value in quotes",
+        // What JSON does not have, a date, comes as a mapping with a key that no document has.
+        Value::Object(map) if takes(Kind::Text) && map.keys().any(|key| key.starts_with('\0')) => {
+            "YAML reads it as a date; put the value in quotes"
+        }
         Value::Null if !takes(Kind::Null) => "give it a value, or remove it",
         _ => return None,
     };
