@@ -583,7 +583,7 @@ fn the_command_line_wins_over_the_environment() {
 #[test]
 fn what_documents_mean_to_cloud_init_alone_is_a_warning_and_stops_nothing() {
     let sandbox = Sandbox::new();
-    let text = "#cloud-config\nruncmd: [date]\nwrite_files:\n  - path: /etc/{{ hostname }}\n    permissions: 0644\nruncmd: [id]\n";
+    let text = "#cloud-config\nruncmd: [date]\nlocale: C\npower_state:\n  mode: reboot\n  timeout: 0644\nruncmd: [id]\n";
     sandbox.write("site/groups/compute/cloud-config.yaml", text);
     for arguments in [&["build", "--check", "--site", "site", "--mock-smd"][..], &[&BUILD[..], &["--dry-run"]].concat()]
     {
@@ -604,15 +604,15 @@ fn what_documents_mean_to_cloud_init_alone_is_a_warning_and_stops_nothing() {
     reading the site
     rendering 3 nodes
     publishing
-    warning[yaml-ambiguous-value]: groups/compute/cloud-config.yaml:5:18: the value is a number in base 8 to cloud-init, which reads YAML 1.1
+    warning[yaml-ambiguous-value]: groups/compute/cloud-config.yaml:6:12: the value is a number in base 8 to cloud-init, which reads YAML 1.1
       |
-    5 |     permissions: 0644
-      |                  ^^^^
+    6 |   timeout: 0644
+      |            ^^^^
       hint: put it in quotes if a text is meant, else write it another way
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
-    warning[yaml-duplicate-key]: groups/compute/cloud-config.yaml:6:1: the key `runcmd` stands 4 lines above already, and only what is last counts
+    warning[yaml-duplicate-key]: groups/compute/cloud-config.yaml:7:1: the key `runcmd` stands 5 lines above already, and only what is last counts
       |
-    6 | runcmd: [id]
+    7 | runcmd: [id]
       | ^^^^^^
       hint: take one out, or put together what they say
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1

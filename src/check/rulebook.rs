@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cloud_config::{self, CloudConfigSchema};
 use super::document::Document;
 use super::remark::Remark;
-use super::{header, merging, size, yaml};
+use super::{header, merging, secrets, size, yaml};
 use crate::settings::CheckSettings;
 use crate::site::Site;
 use crate::types::Problems;
@@ -14,13 +14,16 @@ use crate::types::Problems;
 type DocumentRule = fn(&Rulebook, &Document) -> Vec<Remark>;
 
 /// Everything that is run on a document that cloud-init can read.
-const DOCUMENT_RULES: &[DocumentRule] = &[size::too_large, merging::how_is_understood, cloud_config::conforms];
+const DOCUMENT_RULES: &[DocumentRule] =
+    &[size::too_large, merging::how_is_understood, secrets::in_document, cloud_config::conforms];
 
 /// How documents are checked.
 #[derive(Debug)]
 pub struct Rulebook {
     /// `[check]`
     pub(super) settings: CheckSettings,
+    /// Whether meta-data is made of a template of the site's own.
+    pub(super) has_own_meta_data: bool,
     /// The schema of cloud-config, if it can be read.
     pub(super) schema: Option<Arc<CloudConfigSchema>>,
     /// What is known of documents that are merged.
@@ -35,7 +38,8 @@ impl Rulebook {
         let mut problems = Vec::new();
         let schema = CloudConfigSchema::of_site(site).map_err(|problem| problems.push(problem)).ok();
         let settings = site.settings.check.clone();
-        (Self { settings, schema, merging: merging::Known::default() }, Problems(problems))
+        let has_own_meta_data = site.files.contains_key("templates/meta-data");
+        (Self { settings, has_own_meta_data, schema, merging: merging::Known::default() }, Problems(problems))
     }
 
     /// Everything there is to say about a document, which is read on the way. With `is_fine`, its YAML is known to be

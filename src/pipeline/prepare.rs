@@ -7,7 +7,9 @@ use jiff::civil::Date;
 
 use super::input::{InventoryInput, SiteInput};
 use super::observe::{Observer, Phase};
-use crate::check::{self, Finding, Rulebook, Severity, conflicts, severity_faults, unused, values, with_severities};
+use crate::check::{
+    self, Finding, Rulebook, Severity, conflicts, secrets_in_meta, severity_faults, unused, values, with_severities,
+};
 use crate::inventory::{Inventory, LeftOut, LockHeader, Pull, mock_inventory, parse_any, synthetic_inventory};
 use crate::release::StoreError;
 use crate::render::{GroupOrder, NodeFacts, Plan};
@@ -87,6 +89,7 @@ pub fn prepare(site: &SiteInput, input: &InventoryInput, observer: &mut dyn Obse
     findings.extend(check::inventory(&site, &inventory, &remarks));
     let (rulebook, faults) = Rulebook::new(&site);
     findings.extend(check::unreadable(faults));
+    findings.extend(secrets_in_meta(&site, plan.facts()));
     let findings = sorted(with_severities(&site.settings.check, findings));
     let findings = placed(&site, input, findings);
     let (plan, rulebook) = (Arc::new(plan), Arc::new(rulebook));

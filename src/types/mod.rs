@@ -20,6 +20,7 @@ pub use mac_address::MacAddress;
 pub use node_id::NodeId;
 pub use problem::{Place, Problem, Problems, printable, without_value};
 pub use secret::Secret;
+pub(crate) use secrets::decoded;
 pub use secrets::{
     FoundSecret, REDACTED, SecretKind, is_secret_key, looks_secret, may_hold_secrets, redacted, secret_under,
     secrets_in,

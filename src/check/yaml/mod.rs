@@ -79,7 +79,7 @@ fn not_yaml(text: &str) -> Option<Remark> {
 }
 
 /// A document of a thousand dates needs no thousand findings.
-fn shortened(remarks: Vec<Remark>) -> Vec<Remark> {
+pub(super) fn shortened(remarks: Vec<Remark>) -> Vec<Remark> {
     let mut counts = std::collections::BTreeMap::<&'static str, usize>::new();
     let mut kept = Vec::new();
     for remark in remarks {

@@ -22,11 +22,14 @@ pub(crate) fn decoded(text: &str) -> Option<Vec<u8>> {
         compact.truncate(MOST_BYTES / 4 * 4);
     }
     let bytes = BASE64.decode(compact).ok()?;
-    Some(if bytes.starts_with(&[0x1f, 0x8b]) { unpacked(&bytes) } else { bytes })
+    Some(unpacked(&bytes))
 }
 
-/// What gzip packed, as far as it can be read.
-pub(crate) fn unpacked(bytes: &[u8]) -> Vec<u8> {
+/// What gzip packed, as far as it can be read; other bytes as they are.
+fn unpacked(bytes: &[u8]) -> Vec<u8> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return bytes.to_vec();
+    }
     let mut unpacked = Vec::new();
     // What was read before an error stays.
     let _ = flate2::read::GzDecoder::new(bytes).take(MOST_BYTES as u64).read_to_end(&mut unpacked);

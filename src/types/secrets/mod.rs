@@ -14,5 +14,7 @@ pub use keys::is_secret_key;
 pub use scan::{FoundSecret, REDACTED, redacted, secrets_in};
 pub use shapes::{SecretKind, looks_secret, may_hold_secrets, secret_under};
 
+pub(crate) use encoded::decoded;
+
 #[cfg(test)]
 mod tests;
