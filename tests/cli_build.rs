@@ -583,7 +583,8 @@ fn the_command_line_wins_over_the_environment() {
 #[test]
 fn what_documents_mean_to_cloud_init_alone_is_a_warning_and_stops_nothing() {
     let sandbox = Sandbox::new();
-    let text = "#cloud-config\nruncmd: [date]\nlocale: C\npower_state:\n  mode: reboot\n  timeout: 0644\nruncmd: [id]\n";
+    let text =
+        "#cloud-config\nruncmd: [date]\nlocale: C\npower_state:\n  mode: reboot\n  timeout: 0644\nruncmd: [id]\n";
     sandbox.write("site/groups/compute/cloud-config.yaml", text);
     for arguments in [&["build", "--check", "--site", "site", "--mock-smd"][..], &[&BUILD[..], &["--dry-run"]].concat()]
     {

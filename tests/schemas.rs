@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use kind::{Kind, errors, schema};
-use mds::check::{Finding, RULES, ReportFormat, ReportSubject, report};
+use mds::check::{Finding, RULES, ReportFormat, ReportSubject, Waived, report};
 use mds::pipeline::{InventoryInput, NoObserver, Prepared, SiteInput, prepare, publish};
 use mds::release::Tree;
 use mds::types::{NodeId, Place, Problem};
@@ -127,7 +127,10 @@ fn a_report_is_valid_and_has_all_that_its_schema_has() {
         Finding::error("template", Problem::at(place, "wrong").with_hint("mend it"), nodes),
         Finding::note("not-an-xname", Problem::new("odd"), Vec::new()),
     ];
-    let text = report(ReportFormat::Json, &ReportSubject { findings: &findings, ..ReportSubject::default() });
+    let until = "2026-12-31".parse().unwrap();
+    let waived = [Waived { finding: findings[0].clone(), reason: "old".to_owned(), until }];
+    let subject = ReportSubject { findings: &findings, waived: &waived, ..ReportSubject::default() };
+    let text = report(ReportFormat::Json, &subject);
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(errors(Kind::Report, &value), [""; 0]);
     let keys = |pointer: &str, inside: &str| {
@@ -137,6 +140,7 @@ fn a_report_is_valid_and_has_all_that_its_schema_has() {
     keys("", "");
     keys("/properties/counts", "/counts");
     keys("/$defs/finding", "/findings/0");
+    keys("/$defs/waived", "/waived/0");
     keys("/$defs/place", "/findings/0/place");
     for rule in RULES {
         let mut value = value.clone();

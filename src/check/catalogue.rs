@@ -163,6 +163,14 @@ pub const RULES: &[Rule] = &[
     )
     .about_secrets(),
     Rule::new(
+        Warning,
+        "expired-waiver",
+        "A waiver has come to its end",
+        "A waiver of the site is past its last day. What it was about counts again, which may keep the next release from \
+         being published. Mend what it was about and remove it, or give it another end and say why.",
+    )
+    .of_inventory(),
+    Rule::new(
         Note,
         "group-without-folder",
         "A group of nodes has no folder in the site",
@@ -482,6 +490,14 @@ pub const RULES: &[Rule] = &[
          nobody, and if the name is a slip, the node that was meant gets the default user-data. Mend the name of the \
          file, or remove it.",
     ),
+    Rule::new(
+        Note,
+        "unused-waiver",
+        "A waiver fits nothing that was found",
+        "The site has a waiver for something that is not found any more, or that never was because its rule, file or \
+         nodes are written wrongly. It would hide the same thing if it came back. Remove it, or mend what it names.",
+    )
+    .of_inventory(),
     Rule::new(
         Error,
         "vlan-name",

@@ -24,6 +24,7 @@ mod secrets;
 mod size;
 mod unused;
 mod values;
+mod waivers;
 mod yaml;
 
 pub use catalogue::{RULES, Rule};
@@ -39,3 +40,4 @@ pub use rules::{rule, rules_run, severity_faults, unreadable, with_severities};
 pub use secrets::secrets_in_meta;
 pub use unused::unused;
 pub use values::values;
+pub use waivers::{Waived, Waivers, Weighed, waiver_faults};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
-use mds::check::{Finding, ReportSubject, Summary, rules_run};
+use mds::check::{Finding, ReportSubject, Summary, Weighed, rules_run};
 use mds::pipeline::{
     BuildError, Earlier, InventoryInput, Prepared, SiteInput, Updated, draft, drop_problem, lock_age, max_lock_age,
     prepare, publish_changes, read_in_part, template_findings, unreadable_findings,
@@ -77,24 +77,27 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
     if arguments.check {
         return check(arguments, &site, &inventory, progress, output);
     }
-    let mut prepared = prepare(&site, &inventory, &mut progress)?;
+    let mut prepared = prepare(&site, &inventory, &mut progress)?.on(today());
     let built = match arguments.dry_run {
         true => dry_run(arguments, &mut prepared, &inventory, &mut progress),
         false => publish(arguments, &mut prepared, &inventory, &mut progress),
     };
     drop(progress);
     let sources = sources(&prepared.site, &inventory);
+    let (built, findings) = match built {
+        Ok(report) => (Some(report), prepared.findings.clone()),
+        Err(CliError::Findings(findings)) => (None, findings),
+        Err(other) => return Err(other),
+    };
+    // Nodes that have not changed were not looked at, so no waiver is known to be of no use.
+    let Weighed { findings, waived } = prepared.waivers.weigh(findings, &[]);
+    let subject = ReportSubject { findings: &findings, waived: &waived, sources, ..ReportSubject::default() };
     match built {
-        Ok(report) => {
-            report
-                .print(&ReportSubject { findings: &prepared.findings, sources, ..ReportSubject::default() }, output)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(CliError::Findings(findings)) => {
-            output.findings_but_notes(&ReportSubject { findings: &findings, sources, ..ReportSubject::default() });
+        Some(report) => report.print(&subject, output).map(|()| ExitCode::SUCCESS),
+        None => {
+            output.findings_but_notes(&subject);
             Ok(ExitCode::from(EXIT_FINDINGS))
         }
-        Err(other) => Err(other),
     }
 }
 
@@ -106,7 +109,7 @@ fn check(
     output: &Output,
 ) -> Result<ExitCode, CliError> {
     let mut prepared = match prepare(site, inventory, &mut progress) {
-        Ok(prepared) => prepared,
+        Ok(prepared) => prepared.on(today()),
         Err(error) => {
             let findings = unreadable_findings(error)?;
             drop(progress);
@@ -125,9 +128,10 @@ fn check(
         Err(BuildError::Findings(findings)) => (findings, None),
         Err(other) => return Err(other.into()),
     };
+    let Weighed { findings, waived } = prepared.waivers.weigh(findings, &rules);
     let folder = arguments.site.folder_in_repository();
     let sources = sources(&prepared.site, inventory);
-    let subject = ReportSubject { findings: &findings, rules: &rules, folder: &folder, sources };
+    let subject = ReportSubject { findings: &findings, waived: &waived, rules: &rules, folder: &folder, sources };
     if !arguments.reports.is_printed() {
         print_check(manifest.as_ref(), &subject, output)?;
     }
@@ -146,7 +150,7 @@ fn check_in_part(
     findings.extend(site.iter().flat_map(template_findings));
     let sources = site.as_ref().map(|site| sources(site, inventory)).unwrap_or_default();
     let folder = arguments.site.folder_in_repository();
-    let subject = ReportSubject { findings: &findings, rules: &[], folder: &folder, sources };
+    let subject = ReportSubject { findings: &findings, folder: &folder, sources, ..ReportSubject::default() };
     if !arguments.reports.is_printed() {
         print_check(None, &subject, output)?;
     }
@@ -241,6 +245,7 @@ fn print_check(manifest: Option<&Manifest>, subject: &ReportSubject<'_>, output:
             "nodes": manifest.nodes().len(),
             "documents": manifest.document_count(),
             "findings": subject.findings,
+            "waived": subject.waived,
         })
     })
 }
@@ -322,6 +327,7 @@ impl Report {
             "documents": self.documents,
             "changes": difference_value(&self.difference),
             "findings": subject.findings,
+            "waived": subject.waived,
         })
     }
 }

@@ -49,7 +49,8 @@ impl Output {
             Format::Text => eprint(&styled_text_report(subject, style_for(&std::io::stderr()))),
             Format::Json => {
                 // There is nobody left to tell when this fails.
-                let _ = self.bytes(format!("{}\n", json!({"findings": subject.findings})).as_bytes());
+                let _ = self
+                    .bytes(format!("{}\n", json!({"findings": subject.findings, "waived": subject.waived})).as_bytes());
             }
         }
     }

@@ -8,7 +8,8 @@ use jiff::civil::Date;
 use super::input::{InventoryInput, SiteInput};
 use super::observe::{Observer, Phase};
 use crate::check::{
-    self, Finding, Rulebook, Severity, conflicts, secrets_in_meta, severity_faults, unused, values, with_severities,
+    self, Finding, Rulebook, Severity, Waivers, conflicts, secrets_in_meta, severity_faults, unused, values,
+    waiver_faults, with_severities,
 };
 use crate::inventory::{Inventory, LeftOut, LockHeader, Pull, mock_inventory, parse_any, synthetic_inventory};
 use crate::release::StoreError;
@@ -39,6 +40,17 @@ pub struct Prepared {
     pub rulebook: Arc<Rulebook>,
     /// What was found before rendering. Errors among it are reported together with what rendering finds.
     pub findings: Vec<Finding>,
+    /// What of it, and of what rendering finds, does not count: nothing until [`Prepared::on`] says which day it is.
+    pub waivers: Waivers,
+}
+
+impl Prepared {
+    /// The same on a day, so that waivers of the site count that are not over.
+    #[must_use]
+    pub fn on(self, today: Date) -> Self {
+        let waivers = Waivers::new(&self.site.settings.check, self.plan.facts(), today);
+        Self { waivers, ..self }
+    }
 }
 
 /// Why there is no release.
@@ -50,7 +62,7 @@ pub enum BuildError {
     /// Site or inventory cannot be read.
     #[error(transparent)]
     Unreadable(#[from] Problems),
-    /// They can, and what they say does not do. The findings hold at least one error.
+    /// They can, and what they say does not do. The findings hold at least one error that counts, and what is waived.
     #[error("{} in the site or its inventory", counted(.0))]
     Findings(Vec<Finding>),
     /// The release cannot be stored.
@@ -93,7 +105,8 @@ pub fn prepare(site: &SiteInput, input: &InventoryInput, observer: &mut dyn Obse
     let findings = sorted(with_severities(&site.settings.check, findings));
     let findings = placed(&site, input, findings);
     let (plan, rulebook) = (Arc::new(plan), Arc::new(rulebook));
-    Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, rulebook, findings })
+    let waivers = Waivers::default();
+    Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, rulebook, findings, waivers })
 }
 
 /// An inventory, looked at beside its site.
@@ -107,15 +120,17 @@ pub struct Inspection {
     pub lock: LockHeader,
     /// What its source said that is no part of it.
     pub left_out: LeftOut,
-    /// Everything that was found, notes included.
+    /// Everything that was found, notes included, and what is waived.
     pub findings: Vec<Finding>,
+    /// What of it does not count.
+    pub waivers: Waivers,
 }
 
-/// Looks at an inventory and at nothing else: templates may be broken.
+/// Looks at an inventory and at nothing else: templates may be broken. Waivers count that are not over on that day.
 ///
 /// # Errors
 /// What cannot be read.
-pub fn inspect(site: &SiteInput, input: &InventoryInput) -> Result<Inspection, BuildError> {
+pub fn inspect(site: &SiteInput, input: &InventoryInput, today: Date) -> Result<Inspection, BuildError> {
     let (site, lock, Pull { inventory, remarks, left_out }) = read(site, input)?;
     let order = GroupOrder::new(&site.settings.groups.order);
     let facts: Vec<NodeFacts> = inventory.nodes().iter().map(|node| NodeFacts::new(&site, &order, node)).collect();
@@ -123,7 +138,8 @@ pub fn inspect(site: &SiteInput, input: &InventoryInput) -> Result<Inspection, B
     findings.extend(check::inventory(&site, &inventory, &remarks));
     let findings = sorted(with_severities(&site.settings.check, findings));
     let findings = placed(&site, input, findings);
-    Ok(Inspection { site, inventory, lock, left_out, findings })
+    let waivers = Waivers::new(&site.settings.check, &facts, today);
+    Ok(Inspection { site, inventory, lock, left_out, findings, waivers })
 }
 
 /// Findings without a place that concern nodes get that of the first such node in the inventory file of the site.
@@ -147,6 +163,7 @@ pub(super) fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
 fn read(site: &SiteInput, inventory: &InventoryInput) -> Result<(Site, LockHeader, Pull), BuildError> {
     let site = Site::read(&*site.reader()?)?;
     let mut faults = severity_faults(&site.settings.check);
+    faults.extend(waiver_faults(&site.settings.check));
     match read_inventory(&site, inventory) {
         Ok((lock, pull)) if faults.is_empty() => return Ok((site, lock, pull)),
         Ok(_) => {}

@@ -21,7 +21,7 @@ pub struct Built {
     pub id: ReleaseId,
     /// Its manifest.
     pub manifest: Manifest,
-    /// What was found in its documents that does not stop it.
+    /// What was found in its documents that does not stop it, what is waived among it.
     pub findings: Vec<Finding>,
 }
 
@@ -124,9 +124,10 @@ fn render_nodes(
     let found = broken.into_iter().chain(remarks).map(Finding::from).filter(is_new).collect();
     let found = with_severities(&prepared.site.settings.check, found);
     // Errors that were found before rendering are reported together with those that rendering found.
-    let has_errors = prepared.findings.iter().chain(&found).any(|finding| finding.severity == Severity::Error);
-    if has_errors {
-        return Err(BuildError::Findings(sorted(prepared.findings.iter().cloned().chain(found).collect())));
+    let all = sorted(prepared.findings.iter().cloned().chain(found.iter().cloned()).collect());
+    let counting = prepared.waivers.weigh(all.clone(), &[]).findings;
+    if counting.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(BuildError::Findings(all));
     }
     Ok(found)
 }
@@ -162,7 +163,8 @@ pub(super) fn entry(
 }
 
 fn provenance(prepared: &Prepared, rendered: &[Finding], time: Timestamp) -> Provenance {
-    let [before, after] = [&prepared.findings[..], rendered].map(Summary::of);
+    let all = prepared.findings.iter().chain(rendered).cloned().collect();
+    let Summary { errors, warnings, notes } = Summary::of(&prepared.waivers.weigh(all, &[]).findings);
     let site = match &prepared.site.origin {
         SiteOrigin::Folder { path } => SiteSource::Folder { folder: path.display().to_string(), commit: None },
         SiteOrigin::Repository { url, revision, commit, subfolder } => SiteSource::Repository {
@@ -177,10 +179,6 @@ fn provenance(prepared: &Prepared, rendered: &[Finding], time: Timestamp) -> Pro
         inventory: prepared.inventory_digest,
         mds_version: env!("CARGO_PKG_VERSION").to_owned(),
         time,
-        findings: FindingsSummary {
-            errors: before.errors + after.errors,
-            warnings: before.warnings + after.warnings,
-            notes: before.notes + after.notes,
-        },
+        findings: FindingsSummary { errors, warnings, notes },
     }
 }

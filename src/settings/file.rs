@@ -9,6 +9,7 @@ use url::Url;
 use super::network::Network;
 use super::serve::{ServeFile, ServeFlags, ServeSettings};
 use super::smd::{SmdFile, TokenSmithFile};
+use super::waiver::Waiver;
 use crate::types::{GroupLabel, Place, Problem, Problems, did_you_mean, without_value};
 
 /// The name of the settings file at the top of a site.
@@ -191,11 +192,13 @@ pub struct CheckSettings {
     pub max_document_bytes: usize,
     /// The schema of cloud-config of the cloud-init that the nodes have, relative to the site; ours without it.
     pub cloud_config_schema: Option<String>,
+    /// `[[check.waivers]]`
+    pub waivers: Vec<Waiver>,
 }
 
 impl Default for CheckSettings {
     fn default() -> Self {
-        Self { severity: BTreeMap::new(), max_document_bytes: 1 << 20, cloud_config_schema: None }
+        Self { severity: BTreeMap::new(), max_document_bytes: 1 << 20, cloud_config_schema: None, waivers: Vec::new() }
     }
 }
 
@@ -247,6 +250,7 @@ pub fn parse_settings(name: &str, text: &str) -> Result<SiteSettings, Problems> 
     if settings.cluster.nid_length == 0 {
         settings.cluster.nid_length = ClusterSettings::default().nid_length;
     }
+    settings.check.waivers.iter_mut().for_each(|waiver| waiver.set_place(name, text));
     // Flags may win over these when the server starts, but a wrong value in the file is found when it is checked.
     let serve_fault = ServeSettings::resolve(ServeFlags::default(), settings.serve.clone(), name).err();
     let problems: Vec<Problem> = faults(&settings)
@@ -289,6 +293,7 @@ fn faults(settings: &SiteSettings) -> Vec<String> {
     if settings.render.max_seconds == 0 || settings.render.max_document_bytes == 0 {
         faults.push("[render] max_seconds and max_document_bytes must be at least 1".to_owned());
     }
+    faults.extend(settings.check.waivers.iter().filter_map(Waiver::fault));
     let mut seen = BTreeSet::new();
     for label in &settings.groups.order {
         if !seen.insert(label) {

@@ -9,6 +9,7 @@ mod serve;
 mod service_url;
 mod smd;
 mod sourced;
+mod waiver;
 
 pub use file::{
     CheckSettings, ClusterSettings, Delivery, Duplicate, FILE_NAME, GroupSettings, InventorySettings, Level,
@@ -22,3 +23,4 @@ pub use smd::{
     Authentication, IdentityFiles, SmdFile, SmdFlags, SmdSettings, SyncSettings, TokenSmithFile, TokenSmithSettings,
 };
 pub use sourced::{Source, Sourced};
+pub use waiver::{Pattern, Waiver};

@@ -46,6 +46,7 @@ fn every_key_of_a_parser_is_in_its_schema_and_the_other_way_round() {
         (Kind::Settings, table("vendor_data"), "/properties/vendor_data"),
         (Kind::Settings, table("render"), "/properties/render"),
         (Kind::Settings, table("check"), "/properties/check"),
+        (Kind::Settings, table("[check.waivers]"), "/$defs/waiver"),
         (Kind::Settings, table("serve"), "/properties/serve"),
         (Kind::Group, "nothing: 1\n".to_owned(), ""),
         (Kind::Node, "nothing: 1\n".to_owned(), ""),
@@ -62,7 +63,7 @@ fn every_key_of_a_parser_is_in_its_schema_and_the_other_way_round() {
     }
     // No table of the settings is forgotten above.
     let tables = schema(Kind::Settings)["properties"].as_object().unwrap().len();
-    let inner = ["routes of a network", "smd and", "tokensmith of the inventory"].len();
+    let inner = ["routes of a network", "waivers of checks", "smd and", "tokensmith of the inventory"].len();
     assert_eq!(cases.iter().filter(|(kind, ..)| *kind == Kind::Settings).count(), 1 + tables + inner);
 }
 

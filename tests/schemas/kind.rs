@@ -42,7 +42,7 @@ impl Kind {
     /// What the schema gets to see of a text.
     pub(crate) fn to_json(self, text: &str) -> Value {
         match self {
-            Self::Settings => toml::from_str(text).unwrap(),
+            Self::Settings => with_dates_as_texts(toml::from_str(text).unwrap()),
             Self::Group | Self::Node => serde_yaml::from_str(text).unwrap(),
             Self::Inventory | Self::ManifestLine | Self::Release | Self::Report => serde_json::from_str(text).unwrap(),
         }
@@ -69,6 +69,18 @@ impl Kind {
             Self::Release => unreachable!("records are read by the store only"),
             Self::Report => unreachable!("reports are written only"),
         }
+    }
+}
+
+/// Dates of TOML have no counterpart in JSON: schemas see them as texts, as editors do.
+fn with_dates_as_texts(value: Value) -> Value {
+    match value {
+        Value::Object(map) => match map.get("$__toml_private_datetime") {
+            Some(date) => date.clone(),
+            None => map.into_iter().map(|(key, value)| (key, with_dates_as_texts(value))).collect(),
+        },
+        Value::Array(items) => items.into_iter().map(with_dates_as_texts).collect(),
+        other => other,
     }
 }
 

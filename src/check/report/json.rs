@@ -11,5 +11,5 @@ const FORMAT: u32 = 1;
 /// One JSON value on one line.
 pub(super) fn json_report(subject: &ReportSubject<'_>) -> String {
     let counts = Summary::of(subject.findings);
-    format!("{}\n", json!({"format": FORMAT, "counts": counts, "findings": subject.findings}))
+    format!("{}\n", json!({"format": FORMAT, "counts": counts, "findings": subject.findings, "waived": subject.waived}))
 }

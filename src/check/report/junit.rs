@@ -6,14 +6,14 @@ use std::fmt::Write;
 
 use super::ReportSubject;
 use super::text::{Style, styled_text_report};
-use super::words::counted;
+use super::words::{counted, waived};
 use crate::check::finding::{Finding, Severity};
 
 /// The name of the suite, and of the class of its tests.
 const SUITE: &str = "mds";
 
 /// A suite with a test for each rule that was run or found something. Errors fail it; what else was found is its
-/// output.
+/// output. What is waived is a test that is skipped.
 pub(super) fn junit_report(subject: &ReportSubject<'_>) -> String {
     let mut found: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in subject.findings {
@@ -21,14 +21,24 @@ pub(super) fn junit_report(subject: &ReportSubject<'_>) -> String {
     }
     let rules: BTreeSet<&str> = subject.rules.iter().map(|rule| rule.id).chain(found.keys().copied()).collect();
     let is_error = |finding: &&Finding| finding.severity == Severity::Error;
+    let skipped = waived(subject.waived);
     let failures = found.values().filter(|findings| findings.iter().any(is_error)).count();
-    let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", rules.len());
+    let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", rules.len() + skipped.len());
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{SUITE}\" {counts}>\n  \
-         <testsuite name=\"{SUITE}\" {counts} skipped=\"0\">\n"
+         <testsuite name=\"{SUITE}\" {counts} skipped=\"{}\">\n",
+        skipped.len()
     );
     for rule in rules {
         write_case(&mut xml, subject, rule, found.get(rule).map_or(&[], Vec::as_slice));
+    }
+    for sentence in skipped {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            xml,
+            "    <testcase classname=\"{SUITE}\" name=\"waived: {0}\">\n      <skipped message=\"{0}\"/>\n    </testcase>",
+            escaped(&sentence)
+        );
     }
     xml.push_str("  </testsuite>\n</testsuites>\n");
     xml
@@ -59,7 +69,7 @@ fn write_case(xml: &mut String, subject: &ReportSubject<'_>, rule: &str, finding
 }
 
 fn escaped_text(subject: &ReportSubject<'_>, findings: &[Finding]) -> String {
-    let text = styled_text_report(&ReportSubject { findings, ..*subject }, Style::Plain);
+    let text = styled_text_report(&ReportSubject { findings, waived: &[], ..*subject }, Style::Plain);
     // Line breaks of a text may stay as they are, and are easier to read.
     escaped(&text).replace("&#10;", "\n")
 }

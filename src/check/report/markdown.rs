@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use super::ReportSubject;
 use super::excerpt::Excerpt;
-use super::words::{counted, counted_all, examples, ranked, shortened};
+use super::words::{counted, counted_all, examples, ranked, shortened, waived};
 use crate::check::finding::{Finding, Severity, Summary};
 
 /// How long the report may be, in bytes. GitHub takes 65,536 characters in a comment, and who posts it may add some.
@@ -41,6 +41,12 @@ pub(super) fn markdown_report(subject: &ReportSubject<'_>) -> String {
             text.push_str(&piece);
         } else {
             left.push(finding);
+        }
+    }
+    for line in waived(subject.waived) {
+        let line = format!("\n{}\n", sentence(&shortened(&line, LONGEST_TEXT)));
+        if text.len() + line.len() + RESERVE <= LONGEST {
+            text.push_str(&line);
         }
     }
     let excerpts: String = excerpts(subject);

@@ -18,6 +18,7 @@ mod fixture;
 
 use super::catalogue::Rule;
 use super::finding::Finding;
+use super::waivers::Waived;
 
 pub use excerpt::Sources;
 pub use text::{Style, styled_text_report, text_report};
@@ -62,6 +63,8 @@ impl ReportFormat {
 pub struct ReportSubject<'a> {
     /// What was found.
     pub findings: &'a [Finding],
+    /// What was found and does not count.
+    pub waived: &'a [Waived],
     /// The rules that were run to the end. Rules that found something need not be among them.
     pub rules: &'a [&'static Rule],
     /// Where the site lies in its repository, with `/` between folders; empty at its top. Programs that show findings

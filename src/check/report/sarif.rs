@@ -10,6 +10,7 @@ use super::excerpt::Excerpt;
 use super::words::{concerned, counted, ranked};
 use crate::check::catalogue::{RULES, Rule};
 use crate::check::finding::Finding;
+use crate::check::waivers::Waived;
 use crate::inventory::RemarkRule;
 use crate::settings::FILE_NAME;
 use crate::types::{Digest, printable};
@@ -25,12 +26,23 @@ const FINGERPRINT: &str = "mdsFinding/v1";
 
 /// One JSON value on one line: a run with every rule, and a result for each finding.
 pub(super) fn sarif_report(subject: &ReportSubject<'_>) -> String {
-    let ranked = ranked(subject.findings);
+    // What is waived comes last, so that it is the first to be left out.
+    let counting = ranked(subject.findings).into_iter().map(|finding| (finding, None));
+    let waived = subject.waived.iter().map(|waived| (&waived.finding, Some(waived)));
+    let (ranked, waivers): (Vec<&Finding>, Vec<Option<&Waived>>) = counting.chain(waived).unzip();
     let results: Vec<Value> = ranked
         .iter()
         .zip(fingerprints(&ranked))
+        .zip(waivers)
         .take(MOST_RESULTS)
-        .map(|(finding, fingerprint)| result(subject, finding, &fingerprint))
+        .map(|((finding, fingerprint), waiver)| {
+            let mut result = result(subject, finding, &fingerprint);
+            if let Some(Waived { reason, until, .. }) = waiver {
+                let justification = format!("{} (until {until})", printable(reason));
+                result["suppressions"] = json!([{"kind": "external", "justification": justification}]);
+            }
+            result
+        })
         .collect();
     let mut run = json!({
         "tool": {

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style as Ansi};
 
 use super::ReportSubject;
 use super::excerpt::Excerpt;
-use super::words::{concerned, counted};
+use super::words::{concerned, counted, waived};
 use crate::check::finding::{Finding, Severity, Summary};
 use crate::types::printable;
 
@@ -49,7 +49,7 @@ pub fn text_report(findings: &[Finding]) -> String {
     styled_text_report(&ReportSubject { findings, ..ReportSubject::default() }, Style::Plain)
 }
 
-/// As [`text_report`], with the lines that the findings are about, if the subject has their files.
+/// As [`text_report`], with the lines that the findings are about, if the subject has their files, and with what is waived.
 #[must_use]
 pub fn styled_text_report(subject: &ReportSubject<'_>, style: Style) -> String {
     let mut text = String::new();
@@ -60,13 +60,16 @@ pub fn styled_text_report(subject: &ReportSubject<'_>, style: Style) -> String {
         let count = shown.entry(finding.rule.as_ref()).or_default();
         *count += 1;
         if *count <= SHOWN_PER_RULE {
-            // Writing to a String cannot fail.
             let _ = write_finding(&mut text, subject, finding, style);
         }
     }
     for (rule, count) in shown.iter().filter(|(_, count)| **count > SHOWN_PER_RULE) {
         let _ =
             writeln!(text, "… and {} more findings of {rule}; --format json lists them all", count - SHOWN_PER_RULE);
+    }
+    for sentence in waived(subject.waived) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", printable(&sentence.replace('\n', " ")));
     }
     let Summary { errors, warnings, notes } = Summary::of(subject.findings);
     if errors + warnings + notes > 0 {

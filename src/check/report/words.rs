@@ -2,7 +2,10 @@
 
 use std::cmp::Reverse;
 
+use jiff::civil::Date;
+
 use crate::check::finding::{Finding, Summary};
+use crate::check::waivers::{Waived, counted_by_waiver};
 use crate::types::NodeId;
 
 /// Nodes named as examples.
@@ -20,6 +23,14 @@ pub(super) fn counted_all(findings: &Summary) -> String {
     let parts: Vec<String> =
         parts.into_iter().filter(|(number, _)| *number > 0).map(|(number, noun)| counted(number, noun)).collect();
     if parts.is_empty() { "no findings".to_owned() } else { parts.join(", ") }
+}
+
+/// What waivers took, a sentence for each.
+pub(super) fn waived(waived: &[Waived]) -> Vec<String> {
+    let sentence = |(count, rule, reason, until): (usize, &str, &str, Date)| {
+        format!("{} of {rule} waived until {until}: {}", counted(count, "finding"), reason.trim())
+    };
+    counted_by_waiver(waived).into_iter().map(sentence).collect()
 }
 
 /// How many nodes those are, and the first of them. `None` without nodes.

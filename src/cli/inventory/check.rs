@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use mds::check::{Finding, ReportSubject, Summary, rules_run};
+use mds::check::{Finding, ReportSubject, Summary, Weighed, rules_run};
 use mds::pipeline::{
     Inspection, InventoryInput, Observer, Phase, SiteInput, inspect, lock_age, max_lock_age, read_in_part,
     unreadable_findings,
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
     arguments.fetch.update(&site, &mut progress)?;
     let input = inventory(&arguments.site, &site, &mut progress)?;
     progress.begin(Phase::Reading);
-    let mut inspection = match inspect(&site, &input) {
+    let mut inspection = match inspect(&site, &input, today()) {
         Ok(inspection) => inspection,
         Err(error) => {
             let findings = unreadable_findings(error)?;
@@ -62,9 +62,12 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
     drop(progress);
     let settings = &inspection.site.settings;
     let has_age = max_lock_age(settings, &input, arguments.max_lock_age).is_some();
+    let rules = rules_run(&settings.check, true, has_age);
+    let Weighed { findings, waived } = inspection.waivers.weigh(inspection.findings.clone(), &rules);
     let subject = ReportSubject {
-        findings: &inspection.findings,
-        rules: &rules_run(&settings.check, true, has_age),
+        findings: &findings,
+        waived: &waived,
+        rules: &rules,
         folder: &arguments.site.folder_in_repository(),
         sources: sources(&inspection.site, &input),
     };
@@ -86,7 +89,7 @@ fn end_unread(
     let site = read_in_part(site);
     let sources = site.as_ref().map(|site| sources(site, input)).unwrap_or_default();
     let folder = arguments.site.folder_in_repository();
-    let subject = ReportSubject { findings, rules: &[], folder: &folder, sources };
+    let subject = ReportSubject { findings, folder: &folder, sources, ..ReportSubject::default() };
     if !arguments.reports.is_printed() {
         output.findings(&subject);
     }
@@ -108,5 +111,12 @@ fn print(inspection: &Inspection, subject: &ReportSubject<'_>, output: &Output) 
         counted(notes, "note"),
         left_out_text(&inspection.left_out).map(|text| format!("left out: {text}\n")).unwrap_or_default(),
     );
-    output.result(&text, || json!({"nodes": nodes, "left_out": inspection.left_out, "findings": subject.findings}))
+    output.result(&text, || {
+        json!({
+            "nodes": nodes,
+            "left_out": inspection.left_out,
+            "findings": subject.findings,
+            "waived": subject.waived,
+        })
+    })
 }
