@@ -8,7 +8,7 @@ use crate::types::{Place, Problem};
 
 /// The files of a new site by their path in it. Their texts may hold [`VERSION`].
 const FILES: [(&str, &str); 20] = [
-    (".github/workflows/check.yml", include_str!("scaffold/check.yml")),
+    (".github/workflows/mds.yml", include_str!("scaffold/mds.yml")),
     (".gitignore", include_str!("scaffold/gitignore")),
     (".schemas/cloud-config.schema.json", include_str!("../../schemas/cloud-config.schema.json")),
     (".schemas/group.schema.json", include_str!("../../schemas/group.schema.json")),
@@ -154,7 +154,7 @@ mod tests {
         fs::write(folder.path().join("README.md"), "ours").unwrap();
         let before = contents(folder.path());
         let problem = scaffold(folder.path(), "4.5.6").unwrap_err();
-        assert!(problem.to_string().contains("check.yml: is there already"), "{problem}");
+        assert!(problem.to_string().contains("mds.yml: is there already"), "{problem}");
         assert_eq!(contents(folder.path()), before);
     }
 
