@@ -11,14 +11,21 @@ mod golden;
 
 use cli_support::{SETTINGS, Sandbox};
 
-/// A site with errors, warnings and notes, some of them in texts that could break a format.
+/// A site with errors, warnings and notes, some of them in texts that could break a format, one at a secret, and one that
+/// is waived.
 fn broken() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("site/groups/compute/cloud-config.yaml", "#cloud-config\nhostname: {{ hostnme }}\n");
     sandbox.write("site/groups/storage/cloud-config.yaml", "#cloud-config\nruncmd: [one\n");
     sandbox.write("site/nodes/x9.yaml", "meta: {hostname: mine}\n");
+    sandbox.write(
+        "site/user-data/x1000c0s1b0n0.yaml",
+        "#cloud-config\nchpasswd:\n  expire: {{ exprie }}\n  password: hunter2{{ pw }}\n",
+    );
     let networks = SETTINGS.replace("HSN", "other").replace("10.100.0.0/16", "10.101.0.0/16");
-    sandbox.write("site/mds.toml", &format!("{networks}[groups]\norder = [\"compute\", \"absent\"]\n"));
+    let waiver =
+        "[[check.waivers]]\nrule = \"group-without-folder\"\nreason = \"`blue` <comes> | soon\"\nuntil = 9999-12-31\n";
+    sandbox.write("site/mds.toml", &format!("{networks}[groups]\norder = [\"compute\", \"absent\"]\n{waiver}"));
     sandbox
 }
 

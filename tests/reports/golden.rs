@@ -1,9 +1,22 @@
 //! One broken site in every format.
 
 use insta::assert_snapshot;
+use mds::check::ReportFormat;
 use serde_json::{Value, json};
 
 use super::{broken, report};
+
+#[test]
+fn no_report_repeats_a_secret() {
+    let sandbox = broken();
+    sandbox.write("site/user-data/x1000c0s1b0n0.yaml", "#cloud-config\npassword: hunter2{{ pw }}\n");
+    for format in ReportFormat::ALL.map(ReportFormat::as_str) {
+        let report = report(&sandbox, format);
+        assert!(report.contains("user-data/x1000c0s1b0n0.yaml"), "{format}: {report}");
+        assert!(!report.contains("hunter2"), "{format}: {report}");
+    }
+    assert!(report(&sandbox, "text").contains("\n2 | password: …\n  |           ^\n"));
+}
 
 fn pretty(text: &str) -> String {
     serde_json::to_string_pretty(&serde_json::from_str::<Value>(text).unwrap()).unwrap()

@@ -4,7 +4,7 @@
 use unicode_width::UnicodeWidthChar;
 
 use super::ReportSubject;
-use super::redaction::{is_inside_secret, redacted};
+use super::redaction::{HIDDEN, redacted_line};
 use crate::check::finding::Finding;
 use crate::check::rules::rule;
 use crate::settings::FILE_NAME;
@@ -73,15 +73,13 @@ impl Excerpt {
         let lines: Vec<&str> = subject.sources.text(&place.file)?.split('\n').take(place.line).collect();
         let index = place.line - 1;
         let line = lines.get(index)?.trim_end_matches('\r');
-        if line.trim().is_empty() {
+        let shown = redacted_line(&lines, index);
+        let shown = shown.trim_end_matches('\r');
+        if shown.trim().is_empty() || shown == HIDDEN {
             return None;
         }
-        let shown = match is_inside_secret(&lines, index) {
-            true => CUT.to_string().into(),
-            false => redacted(line),
-        };
-        let column = place.column.checked_sub(1).map(|column| column_in(line, &shown, column));
-        Some(cut(place.line, &shown, column))
+        let column = place.column.checked_sub(1).map(|column| column_in(line, shown, column));
+        Some(cut(place.line, shown, column))
     }
 
     /// The lines of an excerpt: a number and a bar before each.
@@ -227,7 +225,7 @@ mod tests {
     fn a_secret_is_not_shown_and_the_mark_moves_to_its_sign() {
         assert_eq!(shown("passwd: hunter2 {{ x }}\n", 1, 20), "  |\n1 | passwd: …\n  |         ^\n");
         assert_eq!(shown("a: {{ x }} $6$salt$hunter2\n", 1, 7), "  |\n1 | a: {{ x }} …\n  |       ^\n");
-        assert_eq!(shown("passwd: |\n  hunter2 {{ x }}\n", 2, 14), "  |\n2 | …\n  | ^\n");
+        assert_eq!(excerpt_of("passwd: |\n  hunter2 {{ x }}\n", 2, 14), None);
     }
 
     proptest! {

@@ -6,8 +6,9 @@ use std::fmt::Write;
 
 use super::ReportSubject;
 use super::text::{Style, styled_text_report};
-use super::words::{counted, waived};
+use super::words::counted;
 use crate::check::finding::{Finding, Severity};
+use crate::check::waivers::counted_by_waiver;
 
 /// The name of the suite, and of the class of its tests.
 const SUITE: &str = "mds";
@@ -21,7 +22,7 @@ pub(super) fn junit_report(subject: &ReportSubject<'_>) -> String {
     }
     let rules: BTreeSet<&str> = subject.rules.iter().map(|rule| rule.id).chain(found.keys().copied()).collect();
     let is_error = |finding: &&Finding| finding.severity == Severity::Error;
-    let skipped = waived(subject.waived);
+    let skipped = counted_by_waiver(subject.waived);
     let failures = found.values().filter(|findings| findings.iter().any(is_error)).count();
     let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", rules.len() + skipped.len());
     let mut xml = format!(
@@ -32,12 +33,13 @@ pub(super) fn junit_report(subject: &ReportSubject<'_>) -> String {
     for rule in rules {
         write_case(&mut xml, subject, rule, found.get(rule).map_or(&[], Vec::as_slice));
     }
-    for sentence in skipped {
+    for (count, rule, reason, until) in skipped {
+        let name = escaped(&format!("{rule} (waived until {until})"));
+        let message = escaped(&format!("{} waived: {reason}", counted(count, "finding")));
         // Writing to a String cannot fail.
         let _ = writeln!(
             xml,
-            "    <testcase classname=\"{SUITE}\" name=\"waived: {0}\">\n      <skipped message=\"{0}\"/>\n    </testcase>",
-            escaped(&sentence)
+            "    <testcase classname=\"{SUITE}\" name=\"{name}\">\n      <skipped message=\"{message}\"/>\n    </testcase>"
         );
     }
     xml.push_str("  </testsuite>\n</testsuites>\n");

@@ -184,6 +184,7 @@ mod tests {
     use super::super::Sources;
     use super::super::fixture::{findings, nodes, subject};
     use super::*;
+    use crate::check::waivers::Waived;
     use crate::render::fixture::site;
     use crate::types::{Place, Problem};
 
@@ -243,6 +244,26 @@ mod tests {
             format!("There are {} findings more ({} errors, 1 note), which do not fit here", 31 - shown, 30 - shown);
         assert!(report.contains(&sentence), "{sentence}");
         assert!(!report.contains("#### 1 note"));
+    }
+
+    #[test]
+    fn nothing_makes_a_report_too_long() {
+        let line = format!("{{{{ x }}}} {}\n", "日".repeat(400));
+        let site = site(&[("templates/x", &line)]);
+        let message = "@".repeat(600);
+        let finding = || Finding::error("template", Problem::at(Place::at("templates/x", 1, 4), &*message), nodes(9));
+        let waived = |number: usize| Waived {
+            finding: finding(),
+            reason: format!("{number}{message}"),
+            until: jiff::civil::date(2026, 12, 31),
+        };
+        let waived: Vec<Waived> = (0..40).map(waived).collect();
+        for count in 0..24 {
+            let findings = vec![finding(); count];
+            let subject = ReportSubject { waived: &waived, sources: Sources::of(&site), ..subject(&findings) };
+            let report = markdown_report(&subject);
+            assert!(report.len() <= LONGEST, "{count}: {}", report.len());
+        }
     }
 
     proptest! {

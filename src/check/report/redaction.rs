@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// What stands for a secret.
-const HIDDEN: &str = "…";
+pub(super) const HIDDEN: &str = "…";
 /// Parts of names by which the values of keys are known for secrets.
 const SECRET_PARTS: [&str; 6] = ["passw", "passphrase", "secret", "token", "credential", "privatekey"];
 /// Words of names by which they are known too.
@@ -22,7 +22,7 @@ const SHORTEST_HEXADECIMAL: usize = 32;
 
 /// A line without what looks like a secret: values of keys that are named so, hashes of passwords, private keys,
 /// credentials in URLs, and long random texts. In its place stands `…`.
-pub(super) fn redacted(line: &str) -> Cow<'_, str> {
+fn redacted(line: &str) -> Cow<'_, str> {
     let ends = [secret_value(line), introduced(line)];
     let (line, is_cut) = match ends.into_iter().flatten().min() {
         Some(end) => (&line[..end], true),
@@ -38,35 +38,66 @@ pub(super) fn redacted(line: &str) -> Cow<'_, str> {
     text
 }
 
-/// Whether a line belongs to a secret that begins in a line before it: to a private key, or to the value of a key that
-/// is named so. `index` counts from 0.
-pub(super) fn is_inside_secret(lines: &[&str], index: usize) -> bool {
-    let Some(before) = lines.get(..index) else { return false };
+/// As [`redacted`], for a line of a text: nothing is left of one that belongs to a secret which begins in a line before it,
+/// a private key or the value of a key that is named so. `index` counts from 0.
+pub(super) fn redacted_line<'t>(lines: &[&'t str], index: usize) -> Cow<'t, str> {
+    let Some(line) = lines.get(index) else { return "".into() };
+    match inside(&lines[..index], line) {
+        Inside::Nothing => redacted(line),
+        Inside::Table => of_table(line),
+        Inside::Secret => HIDDEN.into(),
+    }
+}
+
+/// What a line stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inside {
+    /// In nothing that is a secret.
+    Nothing,
+    /// In a table that is named as a secret: its keys are none.
+    Table,
+    /// In a secret.
+    Secret,
+}
+
+fn inside(before: &[&str], line: &str) -> Inside {
     let key = |mark: &str| before.iter().rposition(|line| line.contains(mark) && line.contains("PRIVATE KEY"));
     let is_in_key = match (key("-----BEGIN "), key("-----END ")) {
         (Some(begin), Some(end)) => begin > end,
         (begin, _) => begin.is_some(),
     };
-    is_in_key || is_below_secret(before, lines[index])
+    if is_in_key { Inside::Secret } else { below(before, line) }
 }
 
-/// Whether one of the keys above a line of YAML, in whose value it stands, is named as that of a secret.
-fn is_below_secret(before: &[&str], line: &str) -> bool {
+/// What the keys above a line of YAML, in whose values it stands, make of it.
+fn below(before: &[&str], line: &str) -> Inside {
     let indentation = |line: &str| line.len() - line.trim_start().len();
     let is_item = |line: &str| line.trim_start().starts_with('-');
     let mut current = line;
+    let mut is_table = true;
     for above in before.iter().rev().filter(|line| !line.trim().is_empty()) {
         // The items of a list may stand as far to the left as the key above them.
         let is_deeper = indentation(above) < indentation(current);
         let is_item_of = indentation(above) == indentation(current) && is_item(current) && !is_item(above);
         if is_deeper || is_item_of {
+            is_table &= above.trim_end().ends_with(':') && !is_item(current);
             current = above;
             if above.find(':').is_some_and(|at| is_secret_name(name_before(above, at))) {
-                return true;
+                return if is_table { Inside::Table } else { Inside::Secret };
             }
         }
     }
-    false
+    Inside::Nothing
+}
+
+/// An entry of a table that is named as a secret.
+fn of_table(line: &str) -> Cow<'_, str> {
+    match line.find(": ") {
+        Some(at) if is_harmless(&line[at + 2..]) => redacted(line),
+        Some(at) => format!("{}: {HIDDEN}", &line[..at]).into(),
+        None if line.trim_end().ends_with(':') => line.into(),
+        None => HIDDEN.into(),
+    }
 }
 
 /// Where the value of the first key that is named as that of a secret begins.
@@ -213,8 +244,21 @@ mod tests {
         let text = "users:\n  - name: a\n    passwd: |\n      hunter2\n      more\n    uid: 3\nchpasswd:\n  list:\n  - a:b\n\
                     key: |\n  -----BEGIN PRIVATE KEY-----\n  abc\n  -----END PRIVATE KEY-----\nruncmd:\n- x\n";
         let lines: Vec<&str> = text.lines().collect();
-        let inside: Vec<usize> = (0..lines.len()).filter(|index| is_inside_secret(&lines, *index)).collect();
-        assert_eq!(inside, [3, 4, 7, 8, 10, 11, 12], "{lines:#?}");
+        let inside: Vec<Inside> = (0..lines.len()).map(|index| inside(&lines[..index], lines[index])).collect();
+        let of = |wanted: Inside| (0..lines.len()).filter(|index| inside[*index] == wanted).collect::<Vec<_>>();
+        assert_eq!(of(Inside::Secret), [3, 4, 8, 10, 11, 12], "{lines:#?}");
+        assert_eq!(of(Inside::Table), [7], "{lines:#?}");
+    }
+
+    #[test]
+    fn of_a_table_that_is_named_as_a_secret_the_keys_are_shown() {
+        let shown = |entry: &'static str| redacted_line(&["chpasswd:", entry], 1).into_owned();
+        assert_eq!(shown("  expire: {{ expiry }}"), "  expire: {{ expiry }}");
+        assert_eq!(shown("  expire: false"), "  expire: false");
+        assert_eq!(shown("  user: hunter2"), "  user: …");
+        assert_eq!(shown("  users:"), "  users:");
+        assert_eq!(shown("  - hunter2"), "…");
+        assert_eq!(shown("  hunter2"), "…");
     }
 
     proptest! {
@@ -223,7 +267,7 @@ mod tests {
             let text = redacted(&line);
             prop_assert!(text.chars().count() <= line.chars().count() + 1);
             let lines: Vec<&str> = vec![&line; 3];
-            let _ = is_inside_secret(&lines, at.min(2));
+            let _ = redacted_line(&lines, at);
         }
 
         #[test]

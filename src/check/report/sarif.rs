@@ -192,6 +192,10 @@ mod tests {
             printed(&remark("an interface has none: `x`")),
             printed(&remark("2 interfaces have none, such as `a`"))
         );
+        // What is waived stays the same finding.
+        let waived = [Waived { finding: before.clone(), reason: "x".into(), until: jiff::civil::Date::MAX }];
+        let report = sarif_report(&ReportSubject { waived: &waived, ..ReportSubject::default() });
+        assert!(report.contains(&printed(std::slice::from_ref(&before))[0]));
         let alike = printed(&[before.clone(), before]);
         assert_ne!(alike[0], alike[1]);
     }
