@@ -338,6 +338,70 @@ pub const RULES: &[Rule] = &[
     ),
     Rule::new(
         Warning,
+        "network-config-default-route",
+        "The way to everywhere is uncertain",
+        "A node's network-config has two default routes of one IP version, metric and table, or one whose gateway lies \
+         in no prefix of its interface and is reached only where netplan says that it is on the link. Which of two \
+         routes the kernel keeps is chance, and a gateway beyond the link is none at all. Keep one route, give the \
+         other a larger metric, and see to the prefix length of the address.",
+    ),
+    Rule::new(
+        Error,
+        "network-config-duplicate-address",
+        "network-config gives a node another's address",
+        "The network-config of a node has an address that is another node's by the inventory or by that node's \
+         network-config. Two machines with one address lose each other's packets, and as a node is known by the \
+         address it asks from, it would be given the documents and secrets of the other. Take addresses from what \
+         differs per node, such as {{ ip }}; allow_duplicate = [\"address\"] in [inventory] lets it be.",
+    ),
+    Rule::new(
+        Error,
+        "network-config-gateway",
+        "A gateway cannot be reached",
+        "A route in network-config goes via an address that lies in no prefix of its interface, or via the interface \
+         itself. The kernel refuses such a route, so the node boots without it: without a default route it reaches \
+         neither package mirrors nor name servers. Mend the gateway or the prefix length; `on-link: true` says that the \
+         gateway answers on the link all the same.",
+    ),
+    Rule::new(
+        Error,
+        "network-config-schema",
+        "cloud-init does not take the network-config",
+        "Something in network-config has a wrong name, a wrong type, or names a device that is not there. cloud-init \
+         calls the node degraded at best; what its reader or netplan cannot make sense of ends the network stage, and \
+         with it everything that comes after: no users, no keys, no hostname. Mend the place that is named; `mds render \
+         NODE network-config` shows the whole document.",
+    ),
+    Rule::new(
+        Error,
+        "network-config-unknown-mac",
+        "cloud-init waits for a card that is not there",
+        "The network-config of a node has a MAC address that none of its interfaces has in the inventory, or that is \
+         written in capital letters. cloud-init looks for the card of every such address, for version 2 where it is to \
+         be given a name, and ends its network stage when one is missing: no users, no keys, no hostname. Take MAC \
+         addresses from {{ mac }} or {{ interfaces }}, or mend the inventory.",
+    ),
+    Rule::new(
+        Warning,
+        "network-config-unmatched-mac",
+        "network-config sets up a card that is not there",
+        "The network-config of a node matches an interface by a MAC address that none of its interfaces has in the \
+         inventory. Nothing fails, but what stands there is for nothing: the card that was meant stays without address. \
+         Take MAC addresses from {{ mac }} or {{ interfaces }}, or mend the inventory; leave it if the inventory does \
+         not know that card.",
+    ),
+    Rule::new(
+        Warning,
+        "network-config-value",
+        "A value of network-config is out of bounds",
+        "Something in network-config can be read and will not work: the address of a network or its broadcast address \
+         for a host, an address that stands twice, an MTU or a VLAN id out of bounds, or a name for an interface that is \
+         too long or given twice. The \
+         kernel refuses it or packets get lost, and cloud-init does not say so. Mend the value at the place that is \
+         named.",
+    ),
+    Rule::new(
+        Warning,
         "node-without-address",
         "A node has no address",
         "A node has no IP address in the inventory. Nodes are known by the address they ask from, so nobody can be \

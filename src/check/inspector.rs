@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::document::Document;
-use super::identity;
 use super::locate::locate;
 use super::merging;
 use super::remark::Remark;
 use super::rulebook::Rulebook;
 use super::rules::rule;
 use super::yaml;
+use super::{identity, network_config};
 use crate::render::{Inspector, NodeFacts, NodeProblem, Plan, RenderedNode, Template, Verdict};
 use crate::types::{Digest, DocumentName, Place, Problem};
 
@@ -24,7 +24,7 @@ const MOST_KEPT: usize = 4096;
 type NodeRule = fn(&Rulebook, &Plan, &NodeFacts, &[Arc<LookedAt>]) -> Vec<NodeRemark>;
 
 /// Everything that is run on the documents of one node together.
-const NODE_RULES: [NodeRule; 2] = [identity::instance_id, merging::losses];
+const NODE_RULES: &[NodeRule] = &[identity::instance_id, merging::losses, network_config::of_node];
 
 /// Something to say about one of a node's documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(rules(&DocumentName::UserData, b"# cloud-config\na: 1\n"), ["unknown-header"]);
         assert_eq!(rules(&DocumentName::VendorData, b"a: 1\n"), ["unknown-header"]);
         assert!(rules(&DocumentName::MetaData, b"a: 1\n").is_empty());
-        assert_eq!(rules(&DocumentName::NetworkConfig, b"version: 2\nversion: 1\n"), ["yaml-duplicate-key"]);
+        assert_eq!(rules(&DocumentName::NetworkConfig, b"version: 2\nversion: 2\n"), ["yaml-duplicate-key"]);
         assert_eq!(rules(&DocumentName::UserData, b"#!/bin/sh\n\xff"), ["yaml-syntax"]);
     }
 

@@ -15,6 +15,7 @@ mod inspector;
 mod inventory;
 mod locate;
 mod merging;
+mod network_config;
 mod plain_word;
 mod remark;
 mod report;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::cloud_config::{self, CloudConfigSchema};
 use super::document::Document;
+use super::finding::Finding;
+use super::network_config::{self, Owners};
 use super::remark::Remark;
 use super::{header, merging, secrets, size, yaml};
-use crate::settings::CheckSettings;
+use crate::settings::{CheckSettings, Duplicate};
 use crate::site::Site;
 use crate::types::Problems;
 
@@ -14,8 +16,13 @@ use crate::types::Problems;
 type DocumentRule = fn(&Rulebook, &Document) -> Vec<Remark>;
 
 /// Everything that is run on a document that cloud-init can read.
-const DOCUMENT_RULES: &[DocumentRule] =
-    &[size::too_large, merging::how_is_understood, secrets::in_document, cloud_config::conforms];
+const DOCUMENT_RULES: &[DocumentRule] = &[
+    size::too_large,
+    merging::how_is_understood,
+    secrets::in_document,
+    cloud_config::conforms,
+    network_config::of_document,
+];
 
 /// How documents are checked.
 #[derive(Debug)]
@@ -26,6 +33,10 @@ pub struct Rulebook {
     pub(super) has_own_meta_data: bool,
     /// The schema of cloud-config, if it can be read.
     pub(super) schema: Option<Arc<CloudConfigSchema>>,
+    /// Whether the site lets several nodes have one address.
+    pub(super) may_share_addresses: bool,
+    /// Who has which address.
+    pub(super) owners: Owners,
     /// What is known of documents that are merged.
     pub(super) merging: merging::Known,
 }
@@ -37,9 +48,21 @@ impl Rulebook {
     pub fn new(site: &Site) -> (Self, Problems) {
         let mut problems = Vec::new();
         let schema = CloudConfigSchema::of_site(site).map_err(|problem| problems.push(problem)).ok();
-        let settings = site.settings.check.clone();
-        let has_own_meta_data = site.files.contains_key("templates/meta-data");
-        (Self { settings, has_own_meta_data, schema, merging: merging::Known::default() }, Problems(problems))
+        let rulebook = Self {
+            settings: site.settings.check.clone(),
+            has_own_meta_data: site.files.contains_key("templates/meta-data"),
+            schema,
+            may_share_addresses: site.settings.inventory.allow_duplicate.contains(&Duplicate::Address),
+            owners: Owners::default(),
+            merging: merging::Known::default(),
+        };
+        (rulebook, Problems(problems))
+    }
+
+    /// What can be said only when the documents of all nodes have been looked at.
+    #[must_use]
+    pub fn findings_of_all(&self) -> Vec<Finding> {
+        self.owners.shared()
     }
 
     /// Everything there is to say about a document, which is read on the way. With `is_fine`, its YAML is known to be

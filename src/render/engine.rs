@@ -16,7 +16,7 @@ pub(super) const USER_DATA: &str = "templates/user-data";
 /// The template of vendor-data.
 pub(super) const VENDOR_DATA: &str = "templates/vendor-data";
 /// The template of network-config.
-pub(super) const NETWORK_CONFIG: &str = "templates/network-config";
+pub(crate) const NETWORK_CONFIG: &str = "templates/network-config";
 
 /// A Tera with all templates of a site.
 #[derive(Debug)]

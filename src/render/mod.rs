@@ -21,6 +21,7 @@ mod yaml;
 
 pub use context::NODE_NAMES;
 pub use engine::DOCUMENT_TEMPLATES;
+pub(crate) use engine::NETWORK_CONFIG;
 pub use facts::{GroupOrder, NodeFacts};
 pub use node::{NodeRenderer, RenderedNode};
 pub use parallel::{Inspector, Rendered, Stopped, render_all, render_some};

@@ -158,6 +158,12 @@ impl Plan {
         self.templates.is_overridden(VENDOR_DATA)
     }
 
+    /// Whether the site has a template of its own for network-config.
+    #[must_use]
+    pub fn is_own_network_config(&self) -> bool {
+        self.templates.is_overridden(NETWORK_CONFIG)
+    }
+
     /// A renderer for one thread.
     ///
     /// # Errors

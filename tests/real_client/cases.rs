@@ -18,6 +18,44 @@ g: &g [*f, *f, *f, *f, *f, *f, *f, *f, *f, *f]
 h: [*g, *g, *g, *g, *g, *g, *g, *g, *g, *g]
 ";
 
+/// Where the client has netplan find what network-config said.
+const NETPLAN: &str = "etc/netplan/50-cloud-init.yaml";
+
+const V1: &str = "version: 1
+config:
+  - {type: physical, name: eth0, mac_address: '{mac}', subnets: [{type: static, address: '{ip}/17'}]}
+";
+const V1_WITH_DESCRIPTION: &str = "version: 1
+config:
+  - {type: physical, name: eth0, description: boot, mac_address: '{mac}', subnets: [{type: static, address: '{ip}/17'}]}
+";
+const V1_WITH_OTHER_MAC: &str = "version: 1
+config:
+  - {type: physical, name: eth0, mac_address: '{mac}', subnets: [{type: static, address: '{ip}/17'}]}
+  - {type: physical, name: eth1, mac_address: '02:00:00:00:00:99', subnets: [{type: manual}]}
+";
+const V1_IN_CAPITALS: &str = "version: 1
+config:
+  - {type: physical, name: eth0, mac_address: '{{ mac | upper }}', subnets: [{type: static, address: '{ip}/17'}]}
+";
+const V2: &str = "version: 2
+ethernets:
+  eth0:
+    match: {macaddress: '{mac}'}
+    set-name: eth0
+    addresses: ['{ip}/17']
+    routes: [{to: default, via: 10.252.0.1}]
+";
+const V2_WITH_OTHER_MAC: &str = "version: 2
+ethernets:
+  eth0: {match: {macaddress: '{mac}'}, addresses: ['{ip}/17']}
+  eth1: {match: {macaddress: '02:00:00:00:00:99'}, set-name: eth1}
+";
+const V2_WITH_FAR_GATEWAY: &str = "version: 2
+ethernets:
+  eth0: {match: {macaddress: '{mac}'}, addresses: ['{ip}/17'], routes: [{to: default, via: 10.253.0.1}]}
+";
+
 /// Cases of Debian 13's client.
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -54,5 +92,61 @@ pub(crate) const CASES: &[Case] = &[
         broken: &[("templates/meta-data", "local-hostname: {{ local_hostname }}\n")],
         mended: &[("templates/meta-data", "instance-id: {{ instance_id }}\nlocal-hostname: {{ local_hostname }}\n")],
         damage: |_, node| node.wrote("var/lib/cloud/instances/nocloud"),
+    },
+    Case {
+        rule: "network-config-schema",
+        what: "an address of version 2 without the length of its prefix",
+        broken: &[("templates/network-config", "version: 2\nethernets: {e: {dhcp4: true, addresses: ['{ip}']}}\n")],
+        mended: &[("templates/network-config", "version: 2\nethernets: {e: {dhcp4: true, addresses: ['{ip}/17']}}\n")],
+        damage: |boot, _| boot.failed("init-network") && boot.warns_of("failed schema validation"),
+    },
+    Case {
+        rule: "network-config-schema",
+        what: "an unknown key in version 1",
+        broken: &[("templates/network-config", V1_WITH_DESCRIPTION)],
+        mended: &[("templates/network-config", V1)],
+        damage: |boot, _| !boot.failed("init-network") && boot.warns_of("failed schema validation"),
+    },
+    Case {
+        rule: "network-config-schema",
+        what: "network-config without a version",
+        broken: &[("templates/network-config", "ethernets: {e: {dhcp4: true}}\n")],
+        mended: &[("templates/network-config", "version: 2\nethernets: {e: {dhcp4: true}}\n")],
+        damage: |boot, _| boot.failed("init-network"),
+    },
+    Case {
+        rule: "network-config-unknown-mac",
+        what: "version 1 with another card's MAC address",
+        broken: &[("templates/network-config", V1_WITH_OTHER_MAC)],
+        mended: &[("templates/network-config", V1)],
+        damage: |boot, _| boot.failed("init-network") && boot.warns_of("Not all expected physical devices present"),
+    },
+    Case {
+        rule: "network-config-unknown-mac",
+        what: "version 2 gives a name to another card's MAC address",
+        broken: &[("templates/network-config", V2_WITH_OTHER_MAC)],
+        mended: &[("templates/network-config", V2)],
+        damage: |boot, _| boot.failed("init-network") && boot.warns_of("Not all expected physical devices present"),
+    },
+    Case {
+        rule: "network-config-unknown-mac",
+        what: "a MAC address in capital letters",
+        broken: &[("templates/network-config", V1_IN_CAPITALS)],
+        mended: &[("templates/network-config", V1)],
+        damage: |boot, _| boot.failed("init-network") && boot.warns_of("Not all expected physical devices present"),
+    },
+    Case {
+        rule: "network-config-gateway",
+        what: "the gateway lies outside the prefix",
+        broken: &[("templates/network-config", V2_WITH_FAR_GATEWAY)],
+        mended: &[("templates/network-config", V2)],
+        damage: |_, node| node.refuses_network(),
+    },
+    Case {
+        rule: "boot-interface",
+        what: "the boot interface has neither address nor DHCP",
+        broken: &[("templates/network-config", "version: 2\nethernets: {eth0: {mtu: 1400}}\n")],
+        mended: &[("templates/network-config", V2)],
+        damage: |_, node| !node.read(NETPLAN).contains(node.machine().address),
     },
 ];

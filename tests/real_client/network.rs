@@ -37,6 +37,11 @@ impl Namespace {
         ip(&format!("-n {} {arguments}", self.name));
     }
 
+    /// As [`Namespace::ip`], with the failure as a sentence.
+    pub(crate) fn try_ip(&self, arguments: &str) -> Result<String, String> {
+        try_run(Command::new("ip").args(["-n", &self.name]).args(arguments.split_whitespace()))
+    }
+
     /// The arguments that start a program inside.
     pub(crate) fn entry(&self) -> [&str; 4] {
         ["ip", "netns", "exec", &self.name]

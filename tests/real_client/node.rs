@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_yaml::Value;
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
@@ -106,6 +107,30 @@ impl Node {
     /// How many lines a file has; none when the node did not write it.
     pub(crate) fn count_lines(&self, path: &str) -> usize {
         fs::read_to_string(self.path(path)).map_or(0, |text| text.lines().count())
+    }
+
+    /// Whether the kernel refuses one of the addresses and routes of the netplan file, all of one interface.
+    ///
+    /// # Panics
+    /// When there is no such file, or it is of another shape.
+    pub(crate) fn refuses_network(&self) -> bool {
+        let netplan: Value = serde_yaml::from_str(&self.read("etc/netplan/50-cloud-init.yaml")).expect("it is YAML");
+        let ethernets = netplan["network"]["ethernets"].as_mapping().expect("it has interfaces");
+        let interface = ethernets.values().next().expect("it has an interface");
+        let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
+        let list = |key: &str| interface[key].as_sequence().cloned().unwrap_or_default();
+        let addresses = list("addresses")
+            .into_iter()
+            .filter_map(|address| text(&address))
+            .map(|address| format!("address add {address} dev eth0"));
+        let routes = list("routes").into_iter().filter_map(|route| {
+            Some(format!("route add {} via {} dev eth0", text(&route["to"])?, text(&route["via"])?))
+        });
+        let commands: Vec<String> = addresses.chain(routes).collect();
+        assert!(commands.len() > 1, "{netplan:?}");
+        // What the boot firmware has set up gives way to it.
+        self.namespace.ip("address flush dev eth0");
+        commands.iter().any(|command| self.namespace.try_ip(command).is_err())
     }
 
     /// Every file that the node wrote at or below paths, by path, but for those that differ on every first boot.

@@ -231,7 +231,10 @@ fn meta_data_of_a_sites_own_and_network_config_are_looked_at() {
     let own = format!("instance-id: x1\nvendor: {{token: {MARK}}}\n");
     let rules = |files: &[(&str, &str)]| problems_of(files, "x1").iter().map(|one| one.rule).collect::<Vec<_>>();
     assert_eq!(rules(&[("templates/meta-data", &own)]), ["secret-in-clear"]);
-    let wifi = format!("version: 2\nwifis: {{w: {{access-points: {{x: {{password: {MARK}}}}}}}}}\n");
+    let wifi = format!(
+        "version: 2\nethernets: {{e: {{match: {{macaddress: '02:00:00:00:00:01'}}, dhcp4: true}}}}\nwifis: {{w: \
+         {{access-points: {{x: {{password: {MARK}}}}}}}}}\n"
+    );
     assert_eq!(rules(&[("templates/network-config", &wifi)]), ["secret-in-clear"]);
     // The built-in one holds what is said of the group.
     let meta = format!("meta: {{token: {MARK}}}\n");
