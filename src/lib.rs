@@ -11,6 +11,7 @@
 //! | [`site`] | reading a site from a folder or a Git revision |
 //! | [`render`] | the five kinds of document of every node |
 //! | [`check`] | findings and their reports |
+//! | [`explain`] | where every value of a node's documents comes from |
 //! | [`release`] | packs, manifests, the tree, publish, rollback, verify, collection, export, difference |
 //! | [`pipeline`] | one build from end to end, and noticing that another is due |
 //! | [`serve`] | listeners, identity, the pure answer function, following the tree |
@@ -18,6 +19,7 @@
 //! The library prints nothing, never exits and knows nothing of command lines: that is the binary's part.
 
 pub mod check;
+pub mod explain;
 pub mod inventory;
 pub mod pipeline;
 pub mod release;

@@ -7,12 +7,13 @@ mod cli_support;
 use cli_support::Sandbox;
 use insta::assert_snapshot;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "init",
     "build",
     "check",
     "serve",
     "render",
+    "explain",
     "releases",
     "diff",
     "rollback",

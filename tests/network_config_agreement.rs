@@ -150,7 +150,7 @@ fn faults(text: &str) -> BTreeSet<&'static str> {
     let inventory = parse_inventory("inventory.json", br#"{"format": 1, "nodes": [{"id": "x1"}]}"#).unwrap();
     let plan = Arc::new(Plan::new(&site, &inventory).unwrap());
     let node = plan.renderer().unwrap().render(0).unwrap();
-    let verdict = document_inspector(&Arc::new(Rulebook::new(&site)), &plan)(&plan.facts()[0], &node);
+    let verdict = document_inspector(&Arc::new(Rulebook::new(&site).0), &plan)(&plan.facts()[0], &node);
     let problems = verdict.problems.iter().chain(&verdict.remarks);
     problems.map(|problem| problem.rule).filter(|rule| RULES.contains(rule)).collect()
 }

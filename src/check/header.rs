@@ -26,7 +26,8 @@ const HEADERS: [&str; 9] = [
 ];
 /// Headers that a jinja template may become, in `handlers.jinja_template`.
 const AFTER_JINJA: usize = 3;
-const JINJA: &str = "## template: jinja";
+/// What leaves a text to cloud-init.
+pub(super) const JINJA: &str = "## template: jinja";
 const MIME: &str = "mime-version:";
 /// How far cloud-init looks for it.
 const MIME_WITHIN: usize = 4096;

@@ -7,6 +7,7 @@ mod child_build;
 mod completions;
 mod diff;
 mod error;
+mod explain;
 mod export;
 mod gc;
 mod init;
@@ -65,6 +66,7 @@ enum Command {
     Check(check::CheckArguments),
     Serve(serve::ServeArguments),
     Render(render::RenderArguments),
+    Explain(explain::ExplainArguments),
     Inventory(inventory::InventoryArguments),
     Releases(releases::ReleasesArguments),
     Diff(diff::DiffArguments),
@@ -120,6 +122,7 @@ fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitC
         Command::Build(arguments) => arguments.site.prefer_command_line(matches)?,
         Command::Serve(arguments) => arguments.site.prefer_command_line(matches)?,
         Command::Render(arguments) => arguments.site.prefer_command_line(matches)?,
+        Command::Explain(arguments) => arguments.site.prefer_command_line(matches)?,
         Command::Inventory(arguments) => {
             arguments.site().prefer_command_line(inventory::matches_of(matches))?;
         }
@@ -131,6 +134,7 @@ fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitC
         Command::Check(arguments) => check::run(&arguments, output),
         Command::Serve(arguments) => serve::run(&arguments, matches, output),
         Command::Render(arguments) => render::run(&arguments, matches, output),
+        Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Inventory(arguments) => inventory::run(&arguments, output),
         Command::Releases(arguments) => releases::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, output),

@@ -11,10 +11,12 @@ mod facts;
 mod functions;
 mod network_config;
 mod node;
+mod origins;
 mod parallel;
 mod plan;
 mod references;
 mod templates;
+mod uses;
 mod value;
 mod vendor_data;
 mod yaml;
@@ -24,8 +26,10 @@ pub use engine::DOCUMENT_TEMPLATES;
 pub(crate) use engine::NETWORK_CONFIG;
 pub use facts::{GroupOrder, NodeFacts};
 pub use node::{NodeRenderer, RenderedNode};
+pub use origins::{NamedValue, Origin, Origins, Source};
 pub use parallel::{Inspector, Rendered, Stopped, render_all, render_some};
 pub use plan::{Plan, Template};
+pub use uses::NameUse;
 
 use crate::types::{NodeId, Problem};
 

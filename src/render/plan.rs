@@ -152,6 +152,38 @@ impl Plan {
         self.templates.is_overridden(META_DATA)
     }
 
+    /// Whether a template is one of the built-in ones, which the site does not override.
+    #[must_use]
+    pub fn is_built_in(&self, template: Template<'_>) -> bool {
+        !self.templates.is_overridden(template.path)
+    }
+
+    /// Whether a document of a node is passed on as it is: the client renders it, or there is nothing to render.
+    #[must_use]
+    pub fn is_verbatim(&self, facts: &NodeFacts, name: &DocumentName) -> bool {
+        let source = match name {
+            DocumentName::MetaData => self.fixed.get(META_DATA),
+            DocumentName::UserData => self.user_data_file(facts).or_else(|| self.fixed.get(USER_DATA)),
+            DocumentName::VendorData => self.fixed.get(VENDOR_DATA),
+            DocumentName::NetworkConfig => self.fixed.get(NETWORK_CONFIG),
+            DocumentName::Group(label) => self.group_sources.get(label),
+        };
+        matches!(source, Some(Source::Verbatim { .. }))
+    }
+
+    /// The keys of the user-data files that a node may have, best first, of which the first that is there counts.
+    #[must_use]
+    pub fn user_data_keys(&self, facts: &NodeFacts) -> Vec<UserDataKey> {
+        let all = user_data_keys(facts).chain([UserDataKey::Default]);
+        let mut keys: Vec<UserDataKey> = Vec::new();
+        for key in all.filter(|key| self.user_data.contains_key(key)) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+
     /// Whether the site has a template of its own for vendor-data, so that it may lead elsewhere than to the groups.
     #[must_use]
     pub fn is_own_vendor_data(&self) -> bool {

@@ -11,13 +11,23 @@ impl Site {
     /// the one before. Without any of them, or if the file cannot be read, it is the file as a whole.
     #[must_use]
     pub fn place_of(&self, file: &str, keys: &[&str]) -> Place {
-        let whole = || Place::file(file);
+        self.find_key(file, keys).map_or_else(|| Place::file(file), |(place, _)| place)
+    }
+
+    /// As [`Site::place_of`], if the last of the keys is there.
+    #[must_use]
+    pub fn exact_place_of(&self, file: &str, keys: &[&str]) -> Option<Place> {
+        self.find_key(file, keys).filter(|(_, depth)| *depth == keys.len()).map(|(place, _)| place)
+    }
+
+    /// The place of the last key that is there, and how many of the keys lead to it.
+    fn find_key(&self, file: &str, keys: &[&str]) -> Option<(Place, usize)> {
         if file == FILE_NAME {
-            let text = std::str::from_utf8(&self.settings_file).unwrap_or_default();
-            return toml_key(text, keys).map_or_else(whole, |offset| Place::of_offset(file, text, offset));
+            let text = std::str::from_utf8(&self.settings_file).ok()?;
+            return toml_key(text, keys).map(|(offset, depth)| (Place::of_offset(file, text, offset), depth));
         }
-        let text = self.files.get(file).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
-        yaml_key(text, keys).map_or_else(whole, |(line, column)| Place::at(file, line, column))
+        let text = std::str::from_utf8(self.files.get(file)?).ok()?;
+        yaml_key(text, keys).map(|((line, column), depth)| (Place::at(file, line, column), depth))
     }
 
     /// The place of a node in the inventory file, if that is one in which nodes stand by their ids.
@@ -34,27 +44,27 @@ impl Site {
     }
 }
 
-/// The byte offset of the last of the keys that is there.
-fn toml_key(text: &str, keys: &[&str]) -> Option<usize> {
+/// The byte offset of the last of the keys that is there, and how many lead to it.
+fn toml_key(text: &str, keys: &[&str]) -> Option<(usize, usize)> {
     let document = toml::de::DeTable::parse(text).ok()?;
     let mut found = None;
     let mut table = Some(document.get_ref());
-    for key in keys {
+    for (depth, key) in (1..).zip(keys) {
         let Some((name, value)) = table.and_then(|table| table.get_key_value(*key)) else { break };
-        found = Some(name.span().start);
+        found = Some((name.span().start, depth));
         table = value.get_ref().as_table();
     }
     found
 }
 
-/// Line and column of the last of the keys that is there.
-fn yaml_key(text: &str, keys: &[&str]) -> Option<(usize, usize)> {
+/// Line and column of the last of the keys that is there, and how many lead to it.
+fn yaml_key(text: &str, keys: &[&str]) -> Option<((usize, usize), usize)> {
     let mut search = Search { keys, open: Vec::new(), found: None, depth: 0 };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.ok()?;
         search.event(&event, (span.start.line(), span.start.col() + 1));
     }
-    search.found
+    search.found.map(|found| (found, search.depth))
 }
 
 struct Search<'a> {
@@ -134,6 +144,8 @@ mod tests {
         ] {
             assert_eq!(site.place_of("mds.toml", keys).to_string(), place, "{keys:?}");
         }
+        assert_eq!(site.exact_place_of("mds.toml", &["groups", "nothing"]), None);
+        assert!(site.exact_place_of("mds.toml", &["groups", "order"]).is_some());
     }
 
     #[test]
@@ -149,6 +161,7 @@ mod tests {
             assert_eq!(site.place_of("groups/a/group.yaml", keys).to_string(), place, "{keys:?}");
         }
         assert_eq!(site.place_of("nodes/x.yaml", &["a"]).to_string(), "nodes/x.yaml");
+        assert_eq!(site.exact_place_of("groups/a/group.yaml", &["meta", "nothing"]), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::parts::{Part, parts_of};
 use crate::check::document::Document;
+use crate::check::header;
 use crate::check::inspector::{LookedAt, NodeRemark};
 use crate::render::{NodeFacts, Plan};
 use crate::types::{Digest, DocumentName};
@@ -57,6 +58,11 @@ impl<'a> Documents<'a> {
 
     fn all(&self) -> impl Iterator<Item = &'a Document> {
         self.user_data.into_iter().chain(self.vendor_data).chain(self.groups.iter().copied())
+    }
+
+    /// Those that only cloud-init can render.
+    pub(super) fn unseen(&self) -> impl Iterator<Item = &'a Document> {
+        self.all().filter(|document| header::kind(&document.text) == Some(header::JINJA))
     }
 
     /// Whether two of them could have anything to do with each other. This is quick, and mostly the answer is no.

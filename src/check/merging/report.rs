@@ -22,6 +22,8 @@ use crate::types::{DocumentName, Place};
 pub struct Merging {
     /// The parts in the order in which they are merged: those of vendor-data, then those of user-data, which win.
     pub parts: Vec<String>,
+    /// The documents that cloud-init renders itself and that could not be rendered here, so that nothing is said of them.
+    pub unseen: Vec<String>,
     /// The keys at the top of what comes of them.
     pub keys: Vec<MergedKey>,
     /// What is lost, also where it was asked for.
@@ -68,7 +70,8 @@ pub struct LeftOut {
 #[must_use]
 pub fn merging(rulebook: &Arc<Rulebook>, plan: &Arc<Plan>, facts: &NodeFacts, node: &RenderedNode) -> Merging {
     let looked_at = looked_at(rulebook, plan, facts, node);
-    let (parts, of_user_data) = Documents::of(plan, facts, &looked_at).parts();
+    let documents = Documents::of(plan, facts, &looked_at);
+    let (parts, of_user_data) = documents.parts();
     let outcome = outcome(&parts, of_user_data);
     let place = |part: PartId, spot: Spot| {
         let source = &parts.get(part)?.source;
@@ -81,6 +84,7 @@ pub fn merging(rulebook: &Arc<Rulebook>, plan: &Arc<Plan>, facts: &NodeFacts, no
     let order = (of_user_data..parts.len()).chain(0..of_user_data);
     Merging {
         parts: names_of(&parts, &order.collect::<Vec<_>>()),
+        unseen: documents.unseen().map(|document| document.name.to_string()).collect(),
         keys: keys(&outcome, &parts),
         lost: lost(&outcome, &parts, &place),
         left_out: left_out(&outcome, &parts, of_user_data),
