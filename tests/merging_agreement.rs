@@ -284,6 +284,39 @@ fn agrees(release: &str) {
     assert!(real.iter().filter(is_of_use).count() > pairs.len() / 4);
 }
 
+/// What `merge-how-invalid` and `merge-fails` call an error costs the node the whole part, and the mended form does not.
+fn loses_what_errors_say(release: &str) {
+    let joining = "merge_how: list(append)+dict(recurse_list)+str(append)\n";
+    let forms = [
+        ("merge_how: list\nb: 1\n".to_owned(), format!("{joining}b: 1\n")),
+        ("merge_how: lists(append)+dict()\nb: 1\n".to_owned(), "merge_how: list(append)+dict()\nb: 1\n".to_owned()),
+        ("merge_how: list(append)\nb: 1\n".to_owned(), "merge_how: list(append)+dict()\nb: 1\n".to_owned()),
+        ("merge_how: [{name: list}]\nb: 1\n".to_owned(), "merge_how: [[list], [dict]]\nb: 1\n".to_owned()),
+        (format!("{joining}a: [x]\nb: 1\n"), format!("{joining}a: y\nb: 1\n")),
+    ];
+    let message = |part: &str| {
+        let parts: String = ["a: x\n", part].map(|part| format!("--b\n\n#cloud-config\n{part}\n")).concat();
+        format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n{parts}--b--\n")
+    };
+    let both = forms.iter().flat_map(|(broken, mended)| [broken, mended]);
+    let pairs: Vec<(String, String)> = both.map(|part| ("#cloud-config\n{}\n".to_owned(), message(part))).collect();
+    let Some(real) = real(release, &pairs) else { return };
+    for (pair, (broken, _)) in real.chunks(2).zip(&forms) {
+        assert_eq!(pair[0], json!({"a": "x"}), "{broken}");
+        assert_eq!(pair[1]["b"], 1, "{broken}");
+    }
+}
+
+#[test]
+fn errors_are_losses_to_cloud_init_22() {
+    loses_what_errors_say("bookworm");
+}
+
+#[test]
+fn errors_are_losses_to_cloud_init_25() {
+    loses_what_errors_say("trixie");
+}
+
 #[test]
 fn merging_is_that_of_cloud_init_22() {
     agrees("bookworm");

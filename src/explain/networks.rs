@@ -55,3 +55,34 @@ fn gateway(network: &Network, ip: IpAddr) -> Option<IpAddr> {
     let gateway = if ip.is_ipv6() { network.gateway6.map(IpAddr::V6) } else { network.gateway.map(IpAddr::V4) };
     gateway.filter(|_| network.method == AddressMethod::Static)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::mock_inventory;
+    use crate::render::GroupOrder;
+    use crate::render::fixture::site;
+
+    fn of(settings: &str) -> Vec<AddressOrigin> {
+        let site = site(&[("mds.toml", settings)]);
+        let mut node = mock_inventory().nodes()[0].clone();
+        node.interfaces[1].addresses[0].network = String::new();
+        addresses(&site, &NodeFacts::new(&site, &GroupOrder::default(), &node))
+    }
+
+    #[test]
+    fn each_address_has_its_network_or_none() {
+        let found = of("[networks.HMN]\nprefixes = [\"10.252.0.0/17\"]\ngateway = \"10.252.0.1\"\n\
+                        [networks.fast]\nprefixes = [\"10.100.0.0/16\"]\nmethod = \"none\"\n");
+        let [boot, other] = &found[..] else { panic!("{found:?}") };
+        let network = boot.network.as_ref().unwrap();
+        assert!(boot.is_boot && network.is_by_label);
+        assert_eq!((network.prefix_length, network.gateway), (Some(17), Some("10.252.0.1".parse().unwrap())));
+        assert_eq!(network.place.to_string(), "mds.toml:1:11");
+        let network = other.network.as_ref().unwrap();
+        assert!(!other.is_boot && !network.is_by_label);
+        assert_eq!((network.label.as_str(), network.method, network.prefix_length), ("fast", "none", None));
+        let found = of("[networks.HMN]\nprefixes = [\"10.252.0.0/17\"]\n");
+        assert_eq!(found[1].network, None);
+    }
+}

@@ -1,6 +1,6 @@
 //! The parts of a node, found among its documents, and what is known of them already.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use percent_encoding::percent_decode_str;
@@ -70,13 +70,12 @@ impl<'a> Documents<'a> {
         if self.vendor_data.is_some() || self.all().any(|document| document.tree.is_none()) {
             return true;
         }
-        let mut seen: Vec<&str> = Vec::with_capacity(32);
+        let mut seen: HashSet<&str> = HashSet::with_capacity(32);
         for entry in self.all().filter_map(|document| document.tree.as_ref()).flat_map(|tree| tree.entries()) {
             let key = entry.key.as_str();
-            if key == "vendor_data" || (seen.contains(&key) && !super::how::KEYS.contains(&key)) {
+            if key == "vendor_data" || (!seen.insert(key) && !super::how::KEYS.contains(&key)) {
                 return true;
             }
-            seen.push(key);
         }
         false
     }

@@ -128,3 +128,74 @@ pub(super) fn said_in(tree: &Tree) -> Option<&crate::check::yaml::Entry> {
     let entries = || KEYS.into_iter().filter_map(|key| tree.entry(key));
     entries().find(|entry| entry.value.value != Value::Null)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::check::document::Document;
+    use crate::check::merging::parts::parts_of;
+    use crate::types::DocumentName;
+
+    /// A made-up part.
+    fn part(random: &mut fastrand::Rng) -> String {
+        fn value(random: &mut fastrand::Rng, depth: usize) -> String {
+            match random.usize(..if depth == 0 { 3 } else { 6 }) {
+                0 => "x".to_owned(),
+                1 => "true".to_owned(),
+                2 => random.u8(..2).to_string(),
+                3 => format!("[{}]", (0..random.usize(..3)).map(|_| value(random, 0) + ", ").collect::<String>()),
+                _ => format!(
+                    "{{{}}}",
+                    (0..random.usize(..3))
+                        .map(|key| format!("k{key}: {}, ", value(random, depth - 1)))
+                        .collect::<String>()
+                ),
+            }
+        }
+        let hows = [
+            "",
+            "",
+            "merge_how: dict(recurse_list)+list(append)\n",
+            "merge_how: dict(recurse_list,recurse_str)+list(prepend)+str()\n",
+            "merge_how: dict(no_replace)+list()\n",
+            "merge_how: dict(recurse_list)+list(no_replace)+str()\n",
+            "merge_how: dict(recurse_array,recurse_str)+list()+str()\n",
+        ];
+        let keys: Vec<String> =
+            (0..3).filter_map(|key| random.bool().then(|| format!("k{key}: {}\n", value(random, 2)))).collect();
+        format!("#cloud-config\n{}{}", hows[random.usize(..hows.len())], keys.concat())
+    }
+
+    #[test]
+    fn something_is_lost_exactly_when_that_is_said() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut counts = [0, 0];
+        for _ in 0..3000 {
+            let mut documents =
+                [part(&mut random), part(&mut random)].map(|text| Document::new(DocumentName::UserData, text));
+            documents.iter_mut().for_each(Document::read);
+            let parts: Vec<Part<'_>> = documents.iter().flat_map(|document| parts_of(document, &|_| None, 0)).collect();
+            for of_user_data in [1, 2] {
+                let outcome = outcome(&parts, of_user_data);
+                if !outcome.refused.is_empty() {
+                    continue;
+                }
+                let without_how = |tree: &Cow<'_, Tree>| {
+                    let mut slots = Merged::Whole(tree, 0).into_slots().unwrap_or_default();
+                    take(&mut slots);
+                    Merged::Map(slots).to_tree().into_owned()
+                };
+                let is_kept = |part: &Part<'_>| match &part.body {
+                    Body::Config(tree) => outcome.config.holds(&Merged::Whole(&without_how(tree), 0)),
+                    _ => true,
+                };
+                let is_lossless = outcome.within.is_empty() && outcome.between.is_empty();
+                counts[usize::from(is_lossless)] += 1;
+                assert_eq!(parts.iter().all(is_kept), is_lossless, "{documents:?}\n{outcome:?}");
+            }
+        }
+        assert!(counts.iter().all(|count| *count > 500), "{counts:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Merging one value onto another, as `cloudinit/mergers` does, and what is lost on the way.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 
 use super::how::{How, Kind, Merger};
 use super::value::{Merged, PartId, Slot};
@@ -105,23 +106,25 @@ impl Merging<'_> {
             return Ok(self.keep(old, &new, false));
         }
         let is_replacing = merger.method(&["replace", "no_replace"], "no_replace") == "replace";
-        let mut slots = old.into_slots().unwrap_or_default();
-        for Slot { key, is_text, at, value } in new.into_slots().unwrap_or_default() {
-            let slot = Slot { key, is_text, at, value };
-            let Some(position) = slots.iter().position(|present| present.has_key_of(&slot)) else {
-                slots.push(slot);
+        let mut slots: Vec<Option<Slot<'a>>> = old.into_slots().unwrap_or_default().into_iter().map(Some).collect();
+        let mut positions: HashMap<(Cow<'a, str>, bool), usize> =
+            slots.iter().flatten().map(Slot::name).zip(0..).collect();
+        for slot in new.into_slots().unwrap_or_default() {
+            let position = *positions.entry(slot.name()).or_insert(slots.len());
+            let Some(Some(present)) = slots.get_mut(position) else {
+                positions.insert(slot.name(), slots.len());
+                slots.push(Some(slot));
                 continue;
             };
             if slot.value.is_null() && merger.has("allow_delete") {
-                slots.remove(position);
+                slots[position] = None;
                 continue;
             }
-            let present = &mut slots[position];
             let step =
                 Step { name: slot.key.clone().into_owned(), earlier_at: Some(present.at), later_at: Some(slot.at) };
             self.steps.push(step);
             let old = std::mem::replace(&mut present.value, Merged::nothing());
-            let merged = if is_replacing {
+            present.value = if is_replacing {
                 self.replace(&old, slot.value, self.how.is_said)
             } else if goes_on(merger, true, &slot.value) {
                 self.merge(old, slot.value)?
@@ -129,9 +132,8 @@ impl Merging<'_> {
                 self.keep(old, &slot.value, merger.has("no_replace"))
             };
             self.steps.pop();
-            present.value = merged;
         }
-        Ok(Merged::Map(slots))
+        Ok(Merged::Map(slots.into_iter().flatten().collect()))
     }
 
     fn onto_list<'a>(&mut self, merger: &Merger, old: Merged<'a>, new: Merged<'a>) -> Result<Merged<'a>, Failure> {
@@ -140,6 +142,10 @@ impl Merging<'_> {
             return Ok(self.replace(&old, new, merger.has("replace")));
         }
         let is_map = new.is_map();
+        if !new.is_list() && ["append", "prepend"].contains(&method) {
+            // Of a mapping the keys are added, of a text the letters.
+            self.lose(Fate::Ignored, &new, &old, false);
+        }
         let Some(later) = new.clone().into_iterated() else { return Err(self.failure()) };
         let mut items = old.clone().into_items().unwrap_or_default();
         match method {

@@ -11,14 +11,43 @@ use crate::check::yaml::{Entry, Tree, Value};
 /// The header of such a part. cloud-init takes it off in this spelling alone.
 const HEADER: &str = "#cloud-config-jsonp";
 
+/// Values that the copies of a patch may have together: of few operations they could double each time.
+const MOST_COPIED: usize = 100_000;
+
 /// Applies a patch. `None` when cloud-init cannot, and leaves it out.
 pub(super) fn patched<'a>(value: Merged<'a>, text: &str, part: PartId) -> Option<Merged<'a>> {
     let text = text.trim_start();
     let operations: Vec<Map<String, Json>> = serde_json::from_str(text.strip_prefix(HEADER).unwrap_or(text)).ok()?;
-    operations.iter().try_fold(value, |value, operation| apply(value, operation, part))
+    let mut left = MOST_COPIED;
+    operations.iter().try_fold(value, |value, operation| apply(value, operation, part, &mut left))
 }
 
-fn apply<'a>(mut root: Merged<'a>, operation: &Map<String, Json>, part: PartId) -> Option<Merged<'a>> {
+/// How many values something consists of, as far as that is within a bound.
+fn count(value: &Merged<'_>, most: usize) -> Option<usize> {
+    fn of_tree(tree: &Tree, left: &mut usize) -> Option<()> {
+        *left = left.checked_sub(1)?;
+        let children = tree.items().iter().chain(tree.entries().iter().map(|entry| &entry.value));
+        children.into_iter().try_for_each(|child| of_tree(child, left))
+    }
+    fn of_value(value: &Merged<'_>, left: &mut usize) -> Option<()> {
+        match value {
+            Merged::Whole(tree, _) => of_tree(tree, left),
+            Merged::Made(tree, _) => of_tree(tree, left),
+            Merged::List(items) => items.iter().try_for_each(|item| of_value(item, left)),
+            Merged::Map(slots) => slots.iter().try_for_each(|slot| of_value(&slot.value, left)),
+        }
+    }
+    let mut left = most;
+    of_value(value, &mut left)?;
+    Some(most - left)
+}
+
+fn apply<'a>(
+    mut root: Merged<'a>,
+    operation: &Map<String, Json>,
+    part: PartId,
+    left: &mut usize,
+) -> Option<Merged<'a>> {
     let pointer = |key: &str| operation.get(key).and_then(Json::as_str).and_then(steps);
     let given = || operation.get("value").map(|value| Merged::Made(tree(value), BTreeSet::from([part])));
     let path = pointer("path")?;
@@ -31,7 +60,9 @@ fn apply<'a>(mut root: Merged<'a>, operation: &Map<String, Json>, part: PartId) 
             add(&mut root, &path, moved, part)?;
         }
         "copy" => {
-            let copied = find(&mut root, &pointer("from")?)?.clone();
+            let copied = find(&mut root, &pointer("from")?)?;
+            *left = left.checked_sub(count(copied, *left)?.max(1))?;
+            let copied = copied.clone();
             add(&mut root, &path, copied, part)?;
         }
         "test" => {
@@ -189,5 +220,8 @@ mod tests {
             assert_eq!(patch(&format!("[{operation}]")), None, "{operation}");
         }
         assert_eq!(patch("{}"), None);
+        // Copies of copies.
+        let copies = vec![r#"{"op": "copy", "from": "/a", "path": "/a/-"}"#; 60].join(",");
+        assert_eq!(patch(&format!("[{copies}]")), None);
     }
 }

@@ -1,10 +1,15 @@
 //! Values on their way through merging: what nothing was merged into yet stays a reference to the part it stands in.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 
 use crate::check::remark::Spot;
 use crate::check::yaml::{Entry, Tree, Value};
+
+/// Comparisons that are made one by one; where there would be more, values are looked up.
+const FEW: usize = 1024;
 
 /// A part, by its position among those of the node.
 pub(super) type PartId = usize;
@@ -41,9 +46,9 @@ impl<'a> Slot<'a> {
         Self { key: Cow::Borrowed(key), is_text: *is_text, at: (part, *key_at), value: Merged::Whole(value, part) }
     }
 
-    /// Whether it has the key of another.
-    pub(super) fn has_key_of(&self, other: &Self) -> bool {
-        self.key == other.key && self.is_text == other.is_text
+    /// The key, told from a number or truth that is written alike.
+    pub(super) fn name(&self) -> (Cow<'a, str>, bool) {
+        (self.key.clone(), self.is_text)
     }
 }
 
@@ -189,28 +194,78 @@ pub(super) fn same(one: &Tree, other: &Tree) -> bool {
         (Value::List(one), Value::List(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
         }
-        (Value::Map(one_entries), Value::Map(entries)) => {
-            one_entries.len() == entries.len()
-                && entries.iter().all(|entry| one.get(&entry.key).is_some_and(|value| same(value, &entry.value)))
-        }
+        (Value::Map(own), Value::Map(entries)) => own.len() == entries.len() && each_is_there(own, entries, same),
         (one, other) => one == other,
     }
 }
 
 fn holds(own: &Tree, other: &Tree) -> bool {
     match (&own.value, &other.value) {
-        (Value::List(own), Value::List(other)) => other.iter().all(|item| own.iter().any(|one| same(one, item))),
-        (Value::Map(_), Value::Map(entries)) => {
-            entries.iter().all(|entry| own.get(&entry.key).is_some_and(|value| holds(value, &entry.value)))
+        (Value::List(own), Value::List(items)) if own.len().saturating_mul(items.len()) > FEW => {
+            let known: HashSet<u64> = own.iter().map(fingerprint).collect();
+            items.iter().all(|item| known.contains(&fingerprint(item)))
         }
+        (Value::List(own), Value::List(items)) => items.iter().all(|item| own.iter().any(|one| same(one, item))),
+        (Value::Map(own), Value::Map(entries)) => each_is_there(own, entries, holds),
         _ => same(own, other),
     }
+}
+
+/// Whether each of some entries is there, with a value that fits.
+fn each_is_there(own: &[Entry], entries: &[Entry], fits: fn(&Tree, &Tree) -> bool) -> bool {
+    if own.len().saturating_mul(entries.len()) <= FEW {
+        let find = |key: &str| own.iter().find(|entry| entry.key == key);
+        return entries.iter().all(|entry| find(&entry.key).is_some_and(|one| fits(&one.value, &entry.value)));
+    }
+    let known: HashMap<&str, &Tree> = own.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect();
+    entries.iter().all(|entry| known.get(entry.key.as_str()).is_some_and(|one| fits(one, &entry.value)))
+}
+
+/// A number that equal values share and others hardly ever do.
+fn fingerprint(tree: &Tree) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    std::mem::discriminant(&tree.value).hash(&mut hasher);
+    match &tree.value {
+        Value::Null => {}
+        Value::Bool(truth) => truth.hash(&mut hasher),
+        Value::Int(number) => number.hash(&mut hasher),
+        Value::Float(number) => number.to_bits().hash(&mut hasher),
+        Value::Text(text) | Value::Timestamp(text) | Value::Binary(text) => text.hash(&mut hasher),
+        Value::List(items) => items.iter().for_each(|item| fingerprint(item).hash(&mut hasher)),
+        Value::Map(entries) => {
+            // The order of entries says nothing.
+            let of_entry = |entry: &Entry| {
+                let mut hasher = DefaultHasher::new();
+                (&entry.key, fingerprint(&entry.value)).hash(&mut hasher);
+                hasher.finish()
+            };
+            entries.iter().map(of_entry).fold(0u64, u64::wrapping_add).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::yaml;
+
+    #[test]
+    fn long_values_are_compared_as_short_ones_are() {
+        let list = |from: usize, to: usize| {
+            let items: Vec<String> = (from..to).map(|number| format!("{{a: {number}, b: [x, 1.5, null]}}")).collect();
+            yaml::load(&format!("[{}]", items.join(", "))).unwrap()
+        };
+        let (all, some, more) = (list(0, 20_000), list(5_000, 19_999), list(10_000, 20_001));
+        assert!(holds(&all, &some) && !holds(&all, &more) && !holds(&some, &all));
+        let map = |count: usize| {
+            yaml::load(&(0..count).map(|number| format!("k{number}: {number}\n")).collect::<String>()).unwrap()
+        };
+        let (all, some) = (map(20_000), map(19_999));
+        assert!(holds(&all, &some) && !holds(&some, &all) && same(&all, &map(20_000)) && !same(&all, &some));
+        let (one, other) = (yaml::load("[{a: 1, b: 2}]").unwrap(), yaml::load("[{b: 2, a: 1}]").unwrap());
+        assert_eq!(fingerprint(&one), fingerprint(&other));
+    }
 
     #[test]
     fn what_holds_another_loses_nothing_of_it() {
