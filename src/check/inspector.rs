@@ -49,12 +49,7 @@ pub(super) struct LookedAt {
 /// site's to say.
 #[must_use]
 pub fn document_inspector(rulebook: &Arc<Rulebook>, plan: &Arc<Plan>) -> Inspector {
-    let inspection = Inspection {
-        rulebook: Arc::clone(rulebook),
-        plan: Arc::clone(plan),
-        shared: Shared::default(),
-        fine: FineSkeletons::default(),
-    };
+    let inspection = Inspection::new(rulebook, plan);
     Arc::new(move |facts: &NodeFacts, node: &RenderedNode| inspection.verdict(facts, node))
 }
 
@@ -66,6 +61,15 @@ struct Inspection {
 }
 
 impl Inspection {
+    fn new(rulebook: &Arc<Rulebook>, plan: &Arc<Plan>) -> Self {
+        Self {
+            rulebook: Arc::clone(rulebook),
+            plan: Arc::clone(plan),
+            shared: Shared::default(),
+            fine: FineSkeletons::default(),
+        }
+    }
+
     fn verdict(&self, facts: &NodeFacts, node: &RenderedNode) -> Verdict {
         let documents: Vec<Arc<LookedAt>> =
             node.documents.iter().map(|(name, digest, body)| self.look_at(facts, name, *digest, body)).collect();
@@ -111,12 +115,7 @@ pub(super) fn looked_at(
     facts: &NodeFacts,
     node: &RenderedNode,
 ) -> Vec<Arc<LookedAt>> {
-    let inspection = Inspection {
-        rulebook: Arc::clone(rulebook),
-        plan: Arc::clone(plan),
-        shared: Shared::default(),
-        fine: FineSkeletons::default(),
-    };
+    let inspection = Inspection::new(rulebook, plan);
     node.documents.iter().map(|(name, digest, body)| inspection.look_at(facts, name, *digest, body)).collect()
 }
 

@@ -7,6 +7,9 @@ use super::how::{How, Kind, Merger};
 use super::value::{Merged, PartId, Slot};
 use crate::check::remark::Spot;
 
+/// Longest way to a value that is said, in characters.
+const LONGEST_PATH: usize = 100;
+
 /// What becomes of a value that cannot stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::check) enum Fate {
@@ -240,7 +243,10 @@ impl Merging<'_> {
             }
             path.push_str(name);
         }
-        path
+        match path.char_indices().nth(LONGEST_PATH) {
+            Some((end, _)) => format!("{}…", &path[..end]),
+            None => path,
+        }
     }
 }
 
