@@ -153,15 +153,14 @@ impl Saying<'_> {
         let (losers, winners, key) = (self.names(&loss.losers), self.names(&loss.winners), &loss.path);
         let (rule, message) = match loss.fate {
             Fate::Replaced => {
-                let what = format!("what {losers} sets as `{key}` is lost on the node");
-                (REPLACED_RULE, format!("{what}: {winners} sets it too, comes later, and replaces it"))
+                let why = "comes later and replaces it";
+                (REPLACED_RULE, format!("the `{key}` of {losers} is lost on the node: that of {winners} {why}"))
             }
             Fate::Ignored => {
-                let what = format!("what {losers} sets as `{key}` does not apply, or not all of it");
-                (
-                    IGNORED_RULE,
-                    format!("{what}: {winners} sets it too, comes earlier, and keeps its place by merge_how"),
-                )
+                let why = "comes earlier and keeps its place by merge_how";
+                let message =
+                    format!("the `{key}` of {losers} does not apply, or not all of it: that of {winners} {why}");
+                (IGNORED_RULE, message)
             }
         };
         let hint = match loss.fate {
@@ -181,14 +180,11 @@ impl Saying<'_> {
 
     fn between(&self, loss: &Loss) -> Option<NodeRemark> {
         let (losers, winners, key) = (self.names(&loss.losers), self.names(&loss.winners), &loss.path);
-        let message = match loss.fate {
-            Fate::Ignored => format!(
-                "what {losers} sets as `{key}` is lost on the node: {winners} sets it too, and stands above vendor-data"
-            ),
-            Fate::Replaced => format!(
-                "what {losers} sets as `{key}` is lost on the node: {winners} has a mapping there, which cloud-init takes instead"
-            ),
+        let why = match loss.fate {
+            Fate::Ignored => "stands above vendor-data",
+            Fate::Replaced => "is a mapping, which cloud-init takes instead",
         };
+        let message = format!("the `{key}` of {losers} is lost on the node: that of {winners} {why}");
         let mut remark = self.remark(USER_DATA_RULE, loss.earlier_at, message)?;
         let hint = "set it in user-data or in groups, not in both: merge_how does not reach from one to the other";
         remark.remark.hint = Some(hint.into());

@@ -68,7 +68,7 @@ fn the_place_is_the_later_groups_key_and_both_groups_are_named() {
     assert_eq!(problem.place.as_ref().unwrap().to_string(), "groups/b/cloud-config.yaml:4:1");
     assert_eq!(
         problem.message,
-        "what group `a` sets as `runcmd` is lost on the node: group `b` sets it too, comes later, and replaces it"
+        "the `runcmd` of group `a` is lost on the node: that of group `b` comes later and replaces it"
     );
     assert!(problem.hint.as_ref().unwrap().contains("`merge_how: \"list(append)+"), "{problem}");
     let order = format!("{}[groups]\norder = [\"b\"]\n", BASE.1);
