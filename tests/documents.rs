@@ -323,5 +323,5 @@ fn a_document_that_some_nodes_break_is_found_by_every_core() {
     let template = "#cloud-config\n{% if id > \"n0250\" %}a: [1\n{% endif %}b: {{ id }}\n";
     let problems =
         render_everything(&inventory(&nodes.join(",")), &[("groups/g/cloud-config.yaml", template)]).unwrap_err();
-    assert_eq!((problems.len(), problems[0].rule, problems[0].nodes.len()), (1, "yaml-syntax", 49));
+    assert_eq!((problems.len(), &*problems[0].rule, problems[0].nodes.len()), (1, "yaml-syntax", 49));
 }

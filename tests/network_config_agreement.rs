@@ -141,7 +141,7 @@ fn mutants(value: &Value) -> Vec<Value> {
 }
 
 /// The rules that are broken by a document that says that the client does not take it.
-fn faults(text: &str) -> BTreeSet<&'static str> {
+fn faults(text: &str) -> BTreeSet<String> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("templates")).unwrap();
     std::fs::write(folder.path().join("mds.toml"), "").unwrap();
@@ -152,7 +152,7 @@ fn faults(text: &str) -> BTreeSet<&'static str> {
     let node = plan.renderer().unwrap().render(0).unwrap();
     let verdict = document_inspector(&Arc::new(Rulebook::new(&site).0), &plan)(&plan.facts()[0], &node);
     let problems = verdict.problems.iter().chain(&verdict.remarks);
-    problems.map(|problem| problem.rule).filter(|rule| RULES.contains(rule)).collect()
+    problems.map(|problem| problem.rule.to_string()).filter(|rule| RULES.contains(&rule.as_str())).collect()
 }
 
 /// What the client says of each document: nothing, or what is wrong.

@@ -38,6 +38,7 @@ fn files_with_schema(site: &Path) -> Vec<(PathBuf, Kind)> {
         "inventory.json" => Some(Kind::Inventory),
         name if name.starts_with("groups/") && name.ends_with("/group.yaml") => Some(Kind::Group),
         name if name.starts_with("nodes/") => Some(Kind::Node),
+        name if name.starts_with("rules/") => Some(Kind::SiteRule),
         _ => None,
     };
     let files = walkdir::WalkDir::new(site).sort_by_file_name().into_iter().map(|entry| entry.unwrap().into_path());
@@ -49,7 +50,9 @@ fn named_schema(path: &Path, kind: Kind, text: &str) -> PathBuf {
     let first = text.lines().next().unwrap();
     let name = match kind {
         Kind::Settings => first.strip_prefix("#:schema ").unwrap().to_owned(),
-        Kind::Group | Kind::Node => first.strip_prefix("# yaml-language-server: $schema=").unwrap().to_owned(),
+        Kind::Group | Kind::Node | Kind::SiteRule => {
+            first.strip_prefix("# yaml-language-server: $schema=").unwrap().to_owned()
+        }
         _ => kind.to_json(text)["$schema"].as_str().unwrap().to_owned(),
     };
     path.parent().unwrap().join(name)
@@ -69,7 +72,7 @@ fn check_site(site: &Path, expected: usize) {
 
 #[test]
 fn the_example_site_is_valid() {
-    check_site(&repository().join("site"), 7);
+    check_site(&repository().join("site"), 8);
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use super::finding::Severity::{self, Error, Note, Warning};
 
-/// A rule.
+/// A rule of mds.
+pub type Rule = AnyRule<'static>;
+
+/// A rule of mds, or one of a site's own.
 #[derive(Clone, Copy, Debug)]
-pub struct Rule {
+pub struct AnyRule<'a> {
     /// Its id, as reports and settings name it.
-    pub id: &'static str,
+    pub id: &'a str,
     /// How much what it finds matters unless the site says otherwise.
     pub severity: Severity,
     /// Whether a site may say otherwise: what would send a node wrong documents, or none, stays an error.
@@ -16,13 +19,13 @@ pub struct Rule {
     /// Whether what it finds is a secret, so that no report shows the line where it stands.
     pub is_about_secrets: bool,
     /// What it finds, in a few words.
-    pub summary: &'static str,
+    pub summary: &'a str,
     /// What is wrong, what that does to a node, and what to do: a few sentences.
-    pub explanation: &'static str,
+    pub explanation: &'a str,
 }
 
-impl Rule {
-    const fn new(severity: Severity, id: &'static str, summary: &'static str, explanation: &'static str) -> Self {
+impl<'a> AnyRule<'a> {
+    const fn new(severity: Severity, id: &'a str, summary: &'a str, explanation: &'a str) -> Self {
         Self {
             id,
             severity,
@@ -32,6 +35,11 @@ impl Rule {
             summary,
             explanation,
         }
+    }
+
+    /// A rule of a site's own.
+    pub(super) const fn of_site(severity: Severity, id: &'a str, summary: &'a str, explanation: &'a str) -> Self {
+        Self::new(severity, id, summary, explanation)
     }
 
     const fn fixed(self) -> Self {
@@ -496,6 +504,14 @@ pub const RULES: &[Rule] = &[
     .of_inventory(),
     Rule::new(
         Error,
+        "site-rule",
+        "A file in rules/ is no rule",
+        "A file in the site's rules/ cannot be used: it is not YAML, lacks a key or has one too many, or its schema is \
+         no JSON Schema. What it is there to prevent is not looked at, and nobody would notice, so it is an error. Mend the file at \
+         the place that is named; schemas/site-rule.schema.json says what a rule may hold.",
+    ),
+    Rule::new(
+        Error,
         "template",
         "A template cannot be rendered",
         "A template does not parse, uses a name that is not there, or grows or takes longer than its bounds. There is \
@@ -538,6 +554,14 @@ pub const RULES: &[Rule] = &[
     )
     .fixed()
     .of_inventory(),
+    Rule::new(
+        Warning,
+        "unused-site-rule",
+        "A rule of the site holds for no node",
+        "A rule in rules/ names groups, nodes or a document that no node of the inventory has. It never finds anything, \
+         and if a label or pattern is a slip, the nodes that were meant are not looked at. Mend it, or remove the rule if \
+         its nodes are gone.",
+    ),
     Rule::new(
         Warning,
         "unused-template",

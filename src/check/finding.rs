@@ -49,9 +49,10 @@ pub struct Finding {
 impl Finding {
     /// What a rule found, with the severity that the list of rules gives it. A rule that is not in the list finds errors.
     #[must_use]
-    pub fn of(id: &'static str, problem: Problem, nodes: Vec<NodeId>) -> Self {
-        let severity = rule(id).map_or(Severity::Error, |rule| rule.severity);
-        Self { rule: Cow::Borrowed(id), severity, problem, nodes }
+    pub fn of(id: impl Into<Cow<'static, str>>, problem: Problem, nodes: Vec<NodeId>) -> Self {
+        let id = id.into();
+        let severity = rule(&id).map_or(Severity::Error, |rule| rule.severity);
+        Self { rule: id, severity, problem, nodes }
     }
 
     /// An error.

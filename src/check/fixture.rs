@@ -21,8 +21,8 @@ pub(super) fn problems_of(files: &[(&str, &str)], id: &str) -> Vec<NodeProblem> 
 }
 
 /// The rules of what is said about the documents of the one node of a site of these files.
-pub(super) fn rules_of(files: &[(&str, &str)], id: &str) -> Vec<&'static str> {
-    problems_of(files, id).iter().map(|problem| problem.rule).collect()
+pub(super) fn rules_of(files: &[(&str, &str)], id: &str) -> Vec<String> {
+    problems_of(files, id).into_iter().map(|problem| problem.rule.into_owned()).collect()
 }
 
 /// What is said about the documents of each node in turn, and then about all of them, of a site of these files with

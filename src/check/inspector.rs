@@ -11,6 +11,7 @@ use super::merging;
 use super::remark::Remark;
 use super::rulebook::Rulebook;
 use super::rules::rule;
+use super::site_rules;
 use super::yaml;
 use super::{identity, network_config};
 use crate::render::{Inspector, NodeFacts, NodeProblem, Plan, RenderedNode, Template, Verdict};
@@ -24,7 +25,8 @@ const MOST_KEPT: usize = 4096;
 type NodeRule = fn(&Rulebook, &Plan, &NodeFacts, &[Arc<LookedAt>]) -> Vec<NodeRemark>;
 
 /// Everything that is run on the documents of one node together.
-const NODE_RULES: &[NodeRule] = &[identity::instance_id, merging::losses, network_config::of_node];
+const NODE_RULES: &[NodeRule] =
+    &[identity::instance_id, merging::losses, network_config::of_node, site_rules::broken_rules];
 
 /// Something to say about one of a node's documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +42,16 @@ pub(super) struct NodeRemark {
 pub(super) struct LookedAt {
     /// The document, if it is text.
     pub(super) document: Option<Document>,
+    /// The digest of its body.
+    pub(super) digest: Digest,
     problems: Vec<NodeProblem>,
+}
+
+impl LookedAt {
+    /// Whether cloud-init cannot read it.
+    pub(super) fn is_broken(&self) -> bool {
+        self.problems.iter().any(|problem| yaml::is_unreadable(&problem.rule))
+    }
 }
 
 /// An inspector that reads every document as cloud-init would. Documents that many nodes share are read once.
@@ -82,7 +93,8 @@ impl Inspection {
         });
         let mut verdict = Verdict::default();
         for problem in documents.iter().flat_map(|document| document.problems.iter().cloned()).chain(of_node) {
-            let may_be_changed = rule(problem.rule).is_some_and(|rule| rule.may_be_changed);
+            let may_be_changed = rule(&problem.rule).is_some_and(|rule| rule.may_be_changed);
+            let may_be_changed = may_be_changed || site_rules::is_site_rule(&problem.rule);
             if may_be_changed { verdict.remarks.push(problem) } else { verdict.problems.push(problem) }
         }
         verdict
@@ -94,7 +106,7 @@ impl Inspection {
             // Every node has its own.
             DocumentName::MetaData | DocumentName::NetworkConfig => {
                 let is_fine = std::str::from_utf8(body).is_ok_and(|text| self.fine.knows(text));
-                let looked_at = look_at(&self.rulebook, template, name, body, is_fine);
+                let looked_at = look_at(&self.rulebook, template, name, digest, body, is_fine);
                 if let Some(document) = looked_at.document.as_ref().filter(|_| looked_at.problems.is_empty()) {
                     self.fine.add(&document.text);
                 }
@@ -102,7 +114,7 @@ impl Inspection {
             }
             _ => {
                 let path = template.map_or("", |template| template.path);
-                self.shared.get(path, digest, || look_at(&self.rulebook, template, name, body, false))
+                self.shared.get(path, digest, || look_at(&self.rulebook, template, name, digest, body, false))
             }
         }
     }
@@ -161,17 +173,18 @@ fn look_at(
     rulebook: &Rulebook,
     template: Option<Template<'_>>,
     name: &DocumentName,
+    digest: Digest,
     body: &Bytes,
     is_fine: bool,
 ) -> LookedAt {
     let Ok(text) = std::str::from_utf8(body) else {
         let remark = Remark::new(yaml::SYNTAX, "the rendered document is not UTF-8");
-        return LookedAt { document: None, problems: vec![problem(name, template, "", remark)] };
+        return LookedAt { document: None, digest, problems: vec![problem(name, template, "", remark)] };
     };
     let mut document = Document::new(name.clone(), text.to_owned());
     let remarks = rulebook.remarks(&mut document, is_fine);
     let problems = remarks.into_iter().map(|remark| problem(name, template, text, remark)).collect();
-    LookedAt { document: Some(document), problems }
+    LookedAt { document: Some(document), digest, problems }
 }
 
 /// A remark as a problem: at a line of the site's file where that is known, else with the place in the document.
@@ -200,11 +213,11 @@ mod tests {
 
     fn problems(name: &DocumentName, body: &[u8]) -> Vec<NodeProblem> {
         let (rulebook, _) = Rulebook::new(&fixture::site(&[]));
-        look_at(&rulebook, None, name, &Bytes::copy_from_slice(body), false).problems
+        look_at(&rulebook, None, name, Digest::of(body), &Bytes::copy_from_slice(body), false).problems
     }
 
-    fn rules(name: &DocumentName, body: &[u8]) -> Vec<&'static str> {
-        problems(name, body).iter().map(|problem| problem.rule).collect()
+    fn rules(name: &DocumentName, body: &[u8]) -> Vec<String> {
+        problems(name, body).into_iter().map(|problem| problem.rule.into_owned()).collect()
     }
 
     #[test]
@@ -212,7 +225,7 @@ mod tests {
         for head in ["#cloud-config\n", "\n #cloud-config\n", "#Cloud-Config # mine\n", "#cloud-config \r\n"] {
             let is = |rest: &str| rules(&DocumentName::UserData, format!("{head}{rest}").as_bytes());
             assert_eq!(is("a: [1\n"), ["yaml-syntax"], "{head:?}");
-            assert!(!is("runcmd: [ls]\n").contains(&"yaml-syntax"), "{head:?}");
+            assert!(!is("runcmd: [ls]\n").contains(&"yaml-syntax".to_owned()), "{head:?}");
         }
         for other in
             ["#!/bin/sh\na: [1\n", "#cloud-config-archive\na: [1\n", "## template: jinja\n#cloud-config\n{{ a [1\n", ""]

@@ -22,13 +22,14 @@ mod report;
 mod rulebook;
 mod rules;
 mod secrets;
+mod site_rules;
 mod size;
 mod unused;
 mod values;
 mod waivers;
 mod yaml;
 
-pub use catalogue::{RULES, Rule};
+pub use catalogue::{AnyRule, RULES, Rule};
 pub use cloud_config::{CloudConfigSchema, Step, Violation, ViolationKind};
 pub use conflicts::conflicts;
 pub use finding::{Finding, Severity, Summary};
@@ -39,6 +40,7 @@ pub use report::{ReportFormat, ReportSubject, Sources, Style, report, styled_rep
 pub use rulebook::Rulebook;
 pub use rules::{rule, rules_run, severity_faults, unreadable, with_severities};
 pub use secrets::secrets_in_meta;
+pub use site_rules::site_rule_ids;
 pub use unused::unused;
 pub use values::values;
 pub use waivers::{Waived, Waivers, Weighed, waiver_faults};

@@ -10,7 +10,7 @@ pub(super) type Spot = (usize, usize);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Remark {
     /// The rule.
-    pub(super) rule: &'static str,
+    pub(super) rule: Cow<'static, str>,
     /// Where in the document.
     pub(super) at: Option<Spot>,
     /// A sentence without the place.
@@ -21,12 +21,12 @@ pub(super) struct Remark {
 
 impl Remark {
     /// A remark about a document as a whole.
-    pub(super) fn new(rule: &'static str, message: impl Into<String>) -> Self {
-        Self { rule, at: None, message: message.into(), hint: None }
+    pub(super) fn new(rule: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { rule: rule.into(), at: None, message: message.into(), hint: None }
     }
 
     /// A remark about a place in a document.
-    pub(super) fn at(rule: &'static str, at: Spot, message: impl Into<String>) -> Self {
+    pub(super) fn at(rule: impl Into<Cow<'static, str>>, at: Spot, message: impl Into<String>) -> Self {
         Self { at: Some(at), ..Self::new(rule, message) }
     }
 

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use super::catalogue::AnyRule;
 use super::cloud_config::{self, CloudConfigSchema};
 use super::document::Document;
 use super::finding::Finding;
 use super::network_config::{self, Owners};
 use super::remark::Remark;
+use super::site_rules::SiteRules;
 use super::{header, merging, secrets, size, yaml};
-use crate::settings::{CheckSettings, Duplicate};
+use crate::render::{NodeFacts, RenderProblem};
+use crate::settings::{CheckSettings, Duplicate, Level};
 use crate::site::Site;
 use crate::types::Problems;
 
@@ -31,6 +34,8 @@ pub struct Rulebook {
     pub(super) settings: CheckSettings,
     /// Whether meta-data is made of a template of the site's own.
     pub(super) has_own_meta_data: bool,
+    /// `rules/`
+    pub(super) site_rules: SiteRules,
     /// The schema of cloud-config, if it can be read.
     pub(super) schema: Option<Arc<CloudConfigSchema>>,
     /// Whether the site lets several nodes have one address.
@@ -51,6 +56,7 @@ impl Rulebook {
         let rulebook = Self {
             settings: site.settings.check.clone(),
             has_own_meta_data: site.files.contains_key("templates/meta-data"),
+            site_rules: SiteRules::read(site),
             schema,
             may_share_addresses: site.settings.inventory.allow_duplicate.contains(&Duplicate::Address),
             owners: Owners::default(),
@@ -63,6 +69,27 @@ impl Rulebook {
     #[must_use]
     pub fn findings_of_all(&self) -> Vec<Finding> {
         self.owners.shared()
+    }
+
+    /// What is wrong with what the site says about its documents.
+    #[must_use]
+    pub fn findings(&self, facts: &[NodeFacts]) -> Vec<Finding> {
+        self.site_rules.findings(facts)
+    }
+
+    /// The site's own rules, but for those that it has turned off.
+    #[must_use]
+    pub fn site_rules(&self) -> Vec<AnyRule<'_>> {
+        let is_off = |rule: &AnyRule<'_>| self.settings.severity.get(rule.id) == Some(&Level::Off);
+        self.site_rules.described().into_iter().filter(|rule| !is_off(rule)).collect()
+    }
+
+    /// A problem of documents as a finding, with the severity that its rule has.
+    #[must_use]
+    pub fn finding(&self, found: RenderProblem) -> Finding {
+        let finding = Finding::from(found);
+        let severity = self.site_rules.severity(&finding.rule).unwrap_or(finding.severity);
+        Finding { severity, ..finding }
     }
 
     /// Everything there is to say about a document, which is read on the way. With `is_fine`, its YAML is known to be
@@ -78,7 +105,7 @@ impl Rulebook {
             true => yaml::remarks(&document.text),
             false => header::unknown_header(&document.text).into_iter().collect(),
         };
-        if !remarks.iter().any(|remark| [yaml::SYNTAX, yaml::ALIASES].contains(&remark.rule)) {
+        if !remarks.iter().any(|remark| yaml::is_unreadable(&remark.rule)) {
             document.read();
             remarks.extend(DOCUMENT_RULES.iter().flat_map(|rule| rule(self, document)));
         }

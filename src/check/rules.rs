@@ -2,6 +2,7 @@
 
 use super::catalogue::{RULES, Rule};
 use super::finding::{Finding, Severity};
+use super::site_rules::is_site_rule;
 use crate::settings::{CheckSettings, FILE_NAME, Level};
 use crate::types::{Place, Problem, Problems, nearest};
 
@@ -33,15 +34,17 @@ pub fn rules_run(settings: &CheckSettings, only_inventory: bool, with_age: bool)
     RULES.iter().filter(is_run).collect()
 }
 
-/// What is wrong with the severities that a site sets: rules that are not there, and rules that stay errors.
+/// What is wrong with the severities that a site sets: rules that are not there, and rules that stay errors. The site's
+/// own rules have these ids.
 #[must_use]
-pub fn severity_faults(settings: &CheckSettings) -> Vec<Problem> {
+pub fn severity_faults(settings: &CheckSettings, site_rules: &[String]) -> Vec<Problem> {
     let fault = |(id, level): (&String, &Level)| {
         let problem = |message: String| Problem::at(Place::file(FILE_NAME), message);
         match rule(id) {
+            None if site_rules.contains(id) => None,
             None => {
                 let problem = problem(format!("[check.severity] names the rule `{id}`, which there is not"));
-                Some(match nearest(id, RULES.iter().map(|rule| rule.id)) {
+                Some(match nearest(id, RULES.iter().map(|rule| rule.id).chain(site_rules.iter().map(String::as_str))) {
                     Some(known) => problem.with_hint(format!("did you mean `{known}`?")),
                     None => problem,
                 })
@@ -61,7 +64,7 @@ pub fn severity_faults(settings: &CheckSettings) -> Vec<Problem> {
 pub fn with_severities(settings: &CheckSettings, findings: Vec<Finding>) -> Vec<Finding> {
     let changed = |finding: Finding| {
         let level = settings.severity.get(finding.rule.as_ref());
-        let may_be_changed = rule(&finding.rule).is_some_and(|rule| rule.may_be_changed);
+        let may_be_changed = is_site_rule(&finding.rule) || rule(&finding.rule).is_some_and(|rule| rule.may_be_changed);
         let severity = match level.filter(|_| may_be_changed) {
             None => finding.severity,
             Some(Level::Error) => Severity::Error,
@@ -111,10 +114,16 @@ mod tests {
 
     #[test]
     fn rules_that_are_not_there_and_rules_that_stay_are_said() {
-        let faults = severity_faults(&settings("duplicate-nids = \"off\"\ntemplate = \"off\"\ntemplate2 = \"off\"\n"));
+        let faults = severity_faults(
+            &settings(
+                "duplicate-nids = \"off\"\ntemplate = \"off\"\ntemplate2 = \"off\"\n\"site/a\" = \"off\"\n\"site/b\" = \"off\"\n",
+            ),
+            &["site/a".to_owned()],
+        );
         let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert!(texts[0].contains("did you mean `duplicate-nid`?"), "{texts:?}");
-        assert!(texts[1].contains("which it always is") && texts.len() == 3, "{texts:?}");
-        assert!(severity_faults(&settings("template = \"error\"\n")).is_empty());
+        assert!(texts[1].contains("`site/b`, which there is not (did you mean `site/a`?)"), "{texts:?}");
+        assert!(texts[2].contains("which it always is") && texts.len() == 4, "{texts:?}");
+        assert!(severity_faults(&settings("template = \"error\"\n"), &[]).is_empty());
     }
 }

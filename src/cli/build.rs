@@ -1,6 +1,7 @@
 //! `mds build`: render everything and publish it.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -119,7 +120,9 @@ fn check(
     let settings = &prepared.site.settings;
     let old = lock_age(settings, inventory, &prepared.lock, today(), arguments.max_lock_age);
     let has_age = max_lock_age(settings, inventory, arguments.max_lock_age).is_some();
-    let rules = rules_run(&settings.check, false, has_age);
+    let rulebook = Arc::clone(&prepared.rulebook);
+    let of_site = rulebook.site_rules();
+    let rules: Vec<&AnyRule<'_>> = rules_run(&settings.check, false, has_age).into_iter().chain(&of_site).collect();
     prepared.findings.extend(old);
     let drafted = draft(&prepared, &mut progress);
     drop(progress);

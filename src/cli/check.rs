@@ -44,6 +44,10 @@ pub(crate) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
 
 fn explain(id: &str, output: &Output) -> Result<(), CliError> {
     let Some(rule) = rule(id) else {
+        if let Some(name) = id.strip_prefix("site/") {
+            let error = CliError::usage(format!("`{id}` is a rule of a site's own, of which mds knows nothing here"));
+            return Err(error.with_hint(format!("read rules/{name}.yaml of the site")));
+        }
         let error = CliError::usage(format!("there is no rule `{id}`"));
         return Err(match nearest(id, RULES.iter().map(|rule| rule.id)) {
             Some(known) => error.with_hint(format!("did you mean `{known}`?")),

@@ -8,8 +8,8 @@ use jiff::civil::Date;
 use super::input::{InventoryInput, SiteInput};
 use super::observe::{Observer, Phase};
 use crate::check::{
-    self, Finding, Rulebook, Severity, Waivers, conflicts, secrets_in_meta, severity_faults, unused, values,
-    waiver_faults, with_severities,
+    self, Finding, Rulebook, Severity, Waivers, conflicts, secrets_in_meta, severity_faults, site_rule_ids, unused,
+    values, waiver_faults, with_severities,
 };
 use crate::inventory::{Inventory, LeftOut, LockHeader, Pull, mock_inventory, parse_any, synthetic_inventory};
 use crate::release::StoreError;
@@ -102,6 +102,7 @@ pub fn prepare(site: &SiteInput, input: &InventoryInput, observer: &mut dyn Obse
     let (rulebook, faults) = Rulebook::new(&site);
     findings.extend(check::unreadable(faults));
     findings.extend(secrets_in_meta(&site, plan.facts()));
+    findings.extend(rulebook.findings(plan.facts()));
     let findings = sorted(with_severities(&site.settings.check, findings));
     let findings = placed(&site, input, findings);
     let (plan, rulebook) = (Arc::new(plan), Arc::new(rulebook));
@@ -162,7 +163,7 @@ pub(super) fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
 
 fn read(site: &SiteInput, inventory: &InventoryInput) -> Result<(Site, LockHeader, Pull), BuildError> {
     let site = Site::read(&*site.reader()?)?;
-    let mut faults = severity_faults(&site.settings.check);
+    let mut faults = severity_faults(&site.settings.check, &site_rule_ids(&site));
     faults.extend(waiver_faults(&site.settings.check));
     match read_inventory(&site, inventory) {
         Ok((lock, pull)) if faults.is_empty() => return Ok((site, lock, pull)),

@@ -121,7 +121,7 @@ fn render_nodes(
         let same = |known: &Finding| known.rule == finding.rule && known.problem == finding.problem;
         !prepared.findings.iter().any(same)
     };
-    let found = broken.into_iter().chain(remarks).map(Finding::from).filter(is_new);
+    let found = broken.into_iter().chain(remarks).map(|found| prepared.rulebook.finding(found)).filter(is_new);
     let found = found.chain(prepared.rulebook.findings_of_all()).collect();
     let found = with_severities(&prepared.site.settings.check, found);
     // Errors that were found before rendering are reported together with those that rendering found.

@@ -31,13 +31,15 @@ pub use parallel::{Inspector, Rendered, Stopped, render_all, render_some};
 pub use plan::{Plan, Template};
 pub use uses::NameUse;
 
+use std::borrow::Cow;
+
 use crate::types::{NodeId, Problem};
 
 /// A problem of documents, with every node it hits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderProblem {
     /// The rule that is broken.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// What is wrong, and where.
     pub problem: Problem,
     /// The nodes whose document it hits, in the order of their ids. Empty when it stops all rendering.
@@ -48,7 +50,7 @@ pub struct RenderProblem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeProblem {
     /// The rule that is broken.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
     /// What is wrong, and where.
     pub problem: Problem,
 }

@@ -139,7 +139,7 @@ struct Documents<'n, 'a> {
 
 impl Documents<'_, '_> {
     fn report(&mut self, rule: &'static str, problem: Problem) {
-        self.problems.push(NodeProblem { rule, problem });
+        self.problems.push(NodeProblem { rule: rule.into(), problem });
     }
 
     fn add(&mut self, name: DocumentName, source: &Source, context: impl FnOnce() -> Context) {

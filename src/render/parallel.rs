@@ -3,6 +3,7 @@
 //! Workers are plain threads that may be left behind: a template that loops without ever calling anything cannot be
 //! interrupted, only abandoned. So nothing here waits for a worker that has gone silent.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -122,7 +123,7 @@ pub fn render_some<E>(
 }
 
 fn no_rendering<E>(problem: Problem) -> Stopped<E> {
-    let problems = vec![RenderProblem { rule: TEMPLATE_RULE, problem, nodes: Vec::new() }];
+    let problems = vec![RenderProblem { rule: TEMPLATE_RULE.into(), problem, nodes: Vec::new() }];
     Stopped::Problems { problems, remarks: Vec::new() }
 }
 
@@ -171,7 +172,7 @@ fn inspected(
 fn broken_down(path: String) -> NodeProblem {
     let problem = Problem::at(Place::file(path), "the template engine broke down on this template")
         .with_hint("simplify the template; this is a fault of mds or its template engine, please report it");
-    NodeProblem { rule: TEMPLATE_RULE, problem }
+    NodeProblem { rule: TEMPLATE_RULE.into(), problem }
 }
 
 fn set(activity: &Activity, doing: Doing) -> Doing {
@@ -231,7 +232,7 @@ impl<E> Collector<'_, E> {
             if let Some((since, path, index)) = doing
                 && since.elapsed() > bounds.time_limit() + GRACE
             {
-                let problem = NodeProblem { rule: TEMPLATE_RULE, problem: too_slow(&path, bounds) };
+                let problem = NodeProblem { rule: TEMPLATE_RULE.into(), problem: too_slow(&path, bounds) };
                 self.problems.add(problem, self.plan.facts()[index].id());
                 return Err(self.stopped());
             }
@@ -258,13 +259,13 @@ impl<E> Collector<'_, E> {
 #[derive(Default)]
 struct Grouped {
     list: Vec<RenderProblem>,
-    positions: HashMap<(&'static str, Option<Place>, String), usize>,
+    positions: HashMap<(Cow<'static, str>, Option<Place>, String), usize>,
 }
 
 impl Grouped {
     fn add(&mut self, NodeProblem { rule, problem }: NodeProblem, node: &NodeId) {
         // What to do about it may name a place in one node's document, and is told for the first.
-        let key = (rule, problem.place.clone(), problem.message.clone());
+        let key = (rule.clone(), problem.place.clone(), problem.message.clone());
         let position = *self.positions.entry(key).or_insert_with(|| {
             self.list.push(RenderProblem { rule, problem, nodes: Vec::new() });
             self.list.len() - 1

@@ -71,7 +71,7 @@ impl Plan {
         for group in site.groups.values() {
             let Some(template) = &group.template else { continue };
             if let Some(problem) = contradiction(group, template) {
-                let fault = NodeProblem { rule: TEMPLATE_RULE, problem };
+                let fault = NodeProblem { rule: TEMPLATE_RULE.into(), problem };
                 refused.insert(template.path.clone(), vec![fault]);
             }
             group_sources.insert(group.label.clone(), source_of(template, group.render));
@@ -118,7 +118,7 @@ impl Plan {
             // What is wrong with all of them is told once.
             match problems.iter_mut().find(|told| told.rule == *rule && told.problem == *problem) {
                 Some(told) => told.nodes.extend(nodes),
-                None => problems.push(RenderProblem { rule, problem: problem.clone(), nodes }),
+                None => problems.push(RenderProblem { rule: rule.clone(), problem: problem.clone(), nodes }),
             }
         }
         for problem in &mut problems {

@@ -197,7 +197,7 @@ impl Faults {
     }
 
     fn fault(&mut self, set: &mut TemplateSet, path: &str, rule: &'static str, problem: Problem) {
-        set.faults.entry(path.to_owned()).or_default().push(NodeProblem { rule, problem });
+        set.faults.entry(path.to_owned()).or_default().push(NodeProblem { rule: rule.into(), problem });
         self.empty(set, path);
     }
 

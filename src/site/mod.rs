@@ -20,7 +20,7 @@ mod user_data;
 pub use folder::FolderReader;
 pub use git::GitReader;
 pub use group::{Group, RenderMode};
-pub(crate) use model::FOLDERS;
+pub(crate) use model::{FOLDERS, yaml_problem};
 pub use model::{Site, SiteFile, SiteOrigin};
 pub use node::NodeOverride;
 pub use remote::{Repository, RepositoryError};

@@ -15,7 +15,9 @@ use crate::settings::{FILE_NAME, SiteSettings, parse_settings};
 use crate::types::{Digest, GroupLabel, NodeId, Place, Problem, Problems, did_you_mean, nearest, without_value};
 
 /// The folders of a site, whose every file belongs to it.
-pub(crate) const FOLDERS: [&str; 4] = ["groups", "nodes", "user-data", "templates"];
+pub(crate) const FOLDERS: [&str; 5] = ["groups", "nodes", "user-data", "templates", RULES];
+/// The folder of the site's own rules, which no document is made of.
+const RULES: &str = "rules";
 
 /// Where a site was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub struct Site {
     pub user_data: BTreeMap<UserDataKey, SiteFile>,
     /// Every file below the site's folders by its path, for templates to include.
     pub files: Arc<BTreeMap<String, Vec<u8>>>,
+    /// Every file below `rules/` by its path: what the site asks of its documents.
+    pub rules: BTreeMap<String, Vec<u8>>,
     /// The inventory file, if there is one.
     pub inventory: Option<Vec<u8>>,
     /// The schema that cloud-config is checked by, if the site has its own.
@@ -70,7 +74,7 @@ pub struct Site {
     pub origin: SiteOrigin,
     /// The digest of everything that was read.
     pub digest: Digest,
-    /// The digest of everything that was read but the inventory.
+    /// The digest of everything that documents are made of but the inventory.
     pub recipe: Digest,
 }
 
@@ -108,10 +112,12 @@ impl Site {
             problems.push(problem);
             None
         });
-        let files = read_folders(reader, &mut problems)?;
+        let mut files = read_folders(reader, &mut problems)?;
         let schema = cloud_config_schema.as_ref();
         let digest = digest_of(&settings_bytes, inventory.as_deref(), schema, &files);
         let recipe = digest_of(&settings_bytes, None, schema, &files);
+        let is_rule = |path: &String| path.strip_prefix(RULES).is_some_and(|rest| rest.starts_with('/'));
+        let rules = files.extract_if(.., |path, _| is_rule(path)).collect();
         let mut collect = Collector { files: &files, problems: &mut problems };
         let groups = collect.groups();
         let nodes = collect.nodes();
@@ -123,6 +129,7 @@ impl Site {
             nodes,
             user_data,
             files: Arc::new(files),
+            rules,
             inventory,
             cloud_config_schema,
             origin: reader.origin(),
@@ -374,7 +381,8 @@ impl Collector<'_> {
     }
 }
 
-fn yaml_problem(path: &str, error: &serde_yaml::Error) -> Problem {
+/// What is wrong with a YAML file, without the value that is.
+pub(crate) fn yaml_problem(path: &str, error: &serde_yaml::Error) -> Problem {
     let text = error.to_string();
     // The parser ends its messages with the place, which is told apart here.
     let message = without_value(text.split(" at line ").next().unwrap_or(&text));

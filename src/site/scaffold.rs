@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::types::{Place, Problem};
 
 /// The files of a new site by their path in it. Their texts may hold [`VERSION`].
-const FILES: [(&str, &str); 20] = [
+const FILES: [(&str, &str); 21] = [
     (".github/workflows/mds.yml", include_str!("scaffold/mds.yml")),
     (".gitignore", include_str!("scaffold/gitignore")),
     (".schemas/cloud-config.schema.json", include_str!("../../schemas/cloud-config.schema.json")),
@@ -18,6 +18,7 @@ const FILES: [(&str, &str); 20] = [
     (".schemas/node.schema.json", include_str!("../../schemas/node.schema.json")),
     (".schemas/release.schema.json", include_str!("../../schemas/release.schema.json")),
     (".schemas/report.schema.json", include_str!("../../schemas/report.schema.json")),
+    (".schemas/site-rule.schema.json", include_str!("../../schemas/site-rule.schema.json")),
     ("README.md", include_str!("scaffold/README.md")),
     ("groups/compute/cloud-config.yaml", include_str!("scaffold/groups/compute/cloud-config.yaml")),
     ("groups/compute/group.yaml", include_str!("scaffold/groups/compute/group.yaml")),

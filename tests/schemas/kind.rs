@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
+use mds::check::Rulebook;
 use mds::inventory::parse_inventory;
 use mds::release::Manifest;
 use mds::site::{FolderReader, Site};
@@ -21,11 +22,20 @@ pub(crate) enum Kind {
     ManifestLine,
     Release,
     Report,
+    SiteRule,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Settings, Self::Group, Self::Node, Self::Inventory, Self::ManifestLine, Self::Release, Self::Report];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Settings,
+        Self::Group,
+        Self::Node,
+        Self::Inventory,
+        Self::ManifestLine,
+        Self::Release,
+        Self::Report,
+        Self::SiteRule,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -36,6 +46,7 @@ impl Kind {
             Self::ManifestLine => "manifest",
             Self::Release => "release",
             Self::Report => "report",
+            Self::SiteRule => "site-rule",
         }
     }
 
@@ -43,7 +54,7 @@ impl Kind {
     pub(crate) fn to_json(self, text: &str) -> Value {
         match self {
             Self::Settings => with_dates_as_texts(toml::from_str(text).unwrap()),
-            Self::Group | Self::Node => serde_yaml::from_str(text).unwrap(),
+            Self::Group | Self::Node | Self::SiteRule => serde_yaml::from_str(text).unwrap(),
             Self::Inventory | Self::ManifestLine | Self::Release | Self::Report => serde_json::from_str(text).unwrap(),
         }
     }
@@ -65,6 +76,12 @@ impl Kind {
                 let header = r#"{"format":1,"nodes":1,"documents":0}"#;
                 let whole = if text.contains("\"format\"") { text.to_owned() } else { format!("{header}\n{text}\n") };
                 Manifest::from_bytes(whole.as_bytes()).map(drop).map_err(|error| error.to_string())
+            }
+            Self::SiteRule => {
+                let site = read_site(&[("mds.toml", ""), ("rules/r.yaml", text)]).unwrap();
+                let findings = Rulebook::new(&site).0.findings(&[]);
+                let broken = findings.iter().find(|finding| finding.rule == "site-rule");
+                broken.map_or(Ok(()), |finding| Err(finding.problem.to_string()))
             }
             Self::Release => unreachable!("records are read by the store only"),
             Self::Report => unreachable!("reports are written only"),

@@ -59,7 +59,12 @@ fn right() -> Vec<(Kind, &'static str)> {
         r#"{"id":"n","hostname":"h","nid":7,"instance_id":"i","macs":["b4:2e:99:be:1a:6d"],"addresses":["10.0.0.1","fd00::1"],"groups":["g"],"documents":{}}"#,
         r#"{"id":"n","hostname":"h","instance_id":"i","macs":[],"addresses":[],"groups":[],"documents":{"meta-data":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262","a:b.yaml":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"}}"#,
     ];
-    of_all_kinds([&settings, &groups, &nodes, &inventories, &lines])
+    let rules = [
+        "document: cloud-config\nmessage: m\nschema: {}\n",
+        "document: a+b.yaml\nmessage: m\nschema: true\ngroups: ['rack:4']\nnodes: ['x*', y]\nseverity: note\nhint: h\ndescription: d\n",
+        "document: network-config\nmessage: m\nschema: {$ref: '#/$defs/x', $defs: {x: {type: object}}}\ngroups: []\nnodes: []\nhint: ''\n",
+    ];
+    of_all_kinds([&settings, &groups, &nodes, &inventories, &lines, &rules])
 }
 
 /// Texts that both refuse.
@@ -215,11 +220,29 @@ fn wrong() -> Vec<(Kind, &'static str)> {
         r#"{"id":"n","hostname":"h","instance_id":"i","macs":[],"addresses":[],"groups":[],"documents":{"meta-data":"af13"}}"#,
         r#"{"id":"n","hostname":"h","instance_id":"i","macs":[],"addresses":[],"groups":[],"documents":{"passwd":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"}}"#,
     ];
-    of_all_kinds([&settings, &groups, &nodes, &inventories, &lines])
+    let rules = [
+        "",
+        "[]\n",
+        "message: m\nschema: {}\n",
+        "document: cloud-config\nschema: {}\n",
+        "document: cloud-config\nmessage: m\n",
+        "document: cloud-config\nmessage: ' '\nschema: {}\n",
+        "document: cloudconfig\nmessage: m\nschema: {}\n",
+        "document: .a.yaml\nmessage: m\nschema: {}\n",
+        "document: cloud-config\nmessage: m\nschema: []\n",
+        "document: cloud-config\nmessage: m\nschema: text\n",
+        "document: cloud-config\nmessage: m\nschema: {}\nseverity: off\n",
+        "document: cloud-config\nmessage: m\nschema: {}\ngroups: compute\n",
+        "document: cloud-config\nmessage: m\nschema: {}\ngroups: ['a/b']\n",
+        "document: cloud-config\nmessage: m\nschema: {}\nnodes: ['']\n",
+        "document: cloud-config\nmessage: m\nschema: {}\nnode: [x1]\n",
+        "document: cloud-config\nmessage: [m]\nschema: {}\n",
+    ];
+    of_all_kinds([&settings, &groups, &nodes, &inventories, &lines, &rules])
 }
 
-fn of_all_kinds(texts: [&[&'static str]; 5]) -> Vec<(Kind, &'static str)> {
-    let kinds = [Kind::Settings, Kind::Group, Kind::Node, Kind::Inventory, Kind::ManifestLine];
+fn of_all_kinds(texts: [&[&'static str]; 6]) -> Vec<(Kind, &'static str)> {
+    let kinds = [Kind::Settings, Kind::Group, Kind::Node, Kind::Inventory, Kind::ManifestLine, Kind::SiteRule];
     kinds.into_iter().zip(texts).flat_map(|(kind, texts)| texts.iter().map(move |text| (kind, *text))).collect()
 }
 

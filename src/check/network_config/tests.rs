@@ -11,8 +11,8 @@ fn remarks(text: &str) -> Vec<Remark> {
     of_document(&Rulebook::new(&site(&[])).0, &document)
 }
 
-fn rules(text: &str) -> Vec<&'static str> {
-    remarks(text).iter().map(|remark| remark.rule).collect()
+fn rules(text: &str) -> Vec<String> {
+    remarks(text).iter().map(|remark| remark.rule.to_string()).collect()
 }
 
 /// A document of version 2 with one interface that has these lines.
@@ -146,12 +146,12 @@ const NODES: &str = r#"
     {"id": "x2", "interfaces": [{"name": "eth0", "mac": "02:00:00:00:00:0b", "addresses": [{"ip": "10.0.0.2"}]}]}"#;
 
 /// What is said about two nodes with this template: the rules, the hints, and what is said of all together.
-fn of_nodes(settings: &str, template: &str) -> (Vec<&'static str>, Vec<String>, Vec<String>) {
+fn of_nodes(settings: &str, template: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
     let (problems, of_all) =
         problems_of_nodes(&[("mds.toml", settings), ("templates/network-config", template)], NODES);
     let hints = problems.iter().filter_map(|problem| problem.problem.hint.clone()).collect();
     let of_all = of_all.into_iter().map(|finding| finding.problem.message).collect();
-    let mut rules: Vec<&str> = problems.iter().map(|problem| problem.rule).collect();
+    let mut rules: Vec<String> = problems.iter().map(|problem| problem.rule.to_string()).collect();
     rules.sort_unstable();
     (rules, hints, of_all)
 }

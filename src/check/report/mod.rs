@@ -16,7 +16,7 @@ mod words;
 #[cfg(test)]
 mod fixture;
 
-use super::catalogue::Rule;
+use super::catalogue::AnyRule;
 use super::finding::Finding;
 use super::waivers::Waived;
 
@@ -66,7 +66,7 @@ pub struct ReportSubject<'a> {
     /// What was found and does not count.
     pub waived: &'a [Waived],
     /// The rules that were run to the end. Rules that found something need not be among them.
-    pub rules: &'a [&'static Rule],
+    pub rules: &'a [&'a AnyRule<'a>],
     /// Where the site lies in its repository, with `/` between folders; empty at its top. Programs that show findings
     /// at lines of files look for the files there.
     pub folder: &'a str,

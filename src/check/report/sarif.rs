@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::ReportSubject;
 use super::excerpt::Excerpt;
 use super::words::{concerned, counted, ranked};
-use crate::check::catalogue::{RULES, Rule};
+use crate::check::catalogue::{AnyRule, RULES};
 use crate::check::finding::Finding;
+use crate::check::rules::rule;
+use crate::check::site_rules::is_site_rule;
 use crate::check::waivers::Waived;
 use crate::inventory::RemarkRule;
 use crate::settings::FILE_NAME;
@@ -49,7 +51,7 @@ pub(super) fn sarif_report(subject: &ReportSubject<'_>) -> String {
             "driver": {
                 "name": "mds",
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": RULES.iter().map(descriptor).collect::<Vec<_>>(),
+                "rules": RULES.iter().chain(of_site(subject)).map(descriptor).collect::<Vec<_>>(),
             },
         },
         "columnKind": "unicodeCodePoints",
@@ -65,12 +67,29 @@ pub(super) fn sarif_report(subject: &ReportSubject<'_>) -> String {
     format!("{}\n", json!({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}))
 }
 
-fn descriptor(rule: &Rule) -> Value {
+/// The site's own rules, which come after those of mds.
+fn of_site<'a>(subject: &ReportSubject<'a>) -> impl Iterator<Item = &'a AnyRule<'a>> {
+    subject.rules.iter().copied().filter(|rule| is_site_rule(rule.id))
+}
+
+/// Where a rule stands among all of them.
+fn index_of(subject: &ReportSubject<'_>, id: &str) -> Option<usize> {
+    match rule(id) {
+        Some(_) => RULES.iter().position(|rule| rule.id == id),
+        None => of_site(subject).position(|rule| rule.id == id).map(|index| RULES.len() + index),
+    }
+}
+
+fn descriptor(rule: &AnyRule<'_>) -> Value {
+    let help = match is_site_rule(rule.id) {
+        true => rule.explanation.to_owned(),
+        false => format!("{} `mds check --explain {}` says so too.", rule.explanation, rule.id),
+    };
     json!({
         "id": rule.id,
         "shortDescription": {"text": rule.summary},
         "fullDescription": {"text": rule.explanation},
-        "help": {"text": format!("{} `mds check --explain {}` says so too.", rule.explanation, rule.id)},
+        "help": {"text": help},
         "defaultConfiguration": {"level": rule.severity.as_str()},
     })
 }
@@ -89,7 +108,7 @@ fn result(subject: &ReportSubject<'_>, finding: &Finding, fingerprint: &str) -> 
         "partialFingerprints": {FINGERPRINT: fingerprint},
         "properties": {"nodes": finding.nodes.len()},
     });
-    if let Ok(index) = RULES.binary_search_by_key(&finding.rule.as_ref(), |rule| rule.id) {
+    if let Some(index) = index_of(subject, &finding.rule) {
         result["ruleIndex"] = json!(index);
     }
     result

@@ -106,7 +106,7 @@ fn remark(at: Spot, kind: SecretKind, place: &str, key: Option<&str>) -> Remark 
 }
 
 /// Whether a key may be shown: it looks like a name that programs use, and not like a secret itself.
-fn is_shown(key: &str) -> bool {
+pub(super) fn is_shown(key: &str) -> bool {
     let is_of = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
     let digits = key.bytes().filter(u8::is_ascii_digit).count();
     (1..=48).contains(&key.len()) && key.bytes().all(is_of) && digits <= 6 && looks_secret(key).is_none()

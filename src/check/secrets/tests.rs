@@ -10,7 +10,8 @@ const SETTINGS: (&str, &str) = ("mds.toml", "[cluster]\nbase_url = \"http://10.0
 fn said(text: &str) -> Vec<String> {
     let problems = problems_of(&[SETTINGS, ("groups/a/cloud-config.yaml", text)], "x1");
     let ours = problems.into_iter().filter(|problem| {
-        ["secret-in-clear", "password-hash", "secret-file-permissions", "empty-password"].contains(&problem.rule)
+        ["secret-in-clear", "password-hash", "secret-file-permissions", "empty-password"]
+            .contains(&problem.rule.as_ref())
     });
     let shown = ours.map(|problem| {
         let all = problem.problem.to_string();
@@ -229,7 +230,9 @@ fn many_of_a_kind_are_counted() {
 #[test]
 fn meta_data_of_a_sites_own_and_network_config_are_looked_at() {
     let own = format!("instance-id: x1\nvendor: {{token: {MARK}}}\n");
-    let rules = |files: &[(&str, &str)]| problems_of(files, "x1").iter().map(|one| one.rule).collect::<Vec<_>>();
+    let rules = |files: &[(&str, &str)]| {
+        problems_of(files, "x1").iter().map(|one| one.rule.clone().into_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(rules(&[("templates/meta-data", &own)]), ["secret-in-clear"]);
     let wifi = format!(
         "version: 2\nethernets: {{e: {{match: {{macaddress: '02:00:00:00:00:01'}}, dhcp4: true}}}}\nwifis: {{w: \

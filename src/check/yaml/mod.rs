@@ -40,6 +40,11 @@ pub(super) const LINE_ENDS: &str = "yaml-line-ends";
 /// The rule that aliases do not make a document endless.
 pub(super) const ALIASES: &str = "yaml-aliases";
 
+/// Whether what breaks this rule is not read by cloud-init.
+pub(super) fn is_unreadable(rule: &str) -> bool {
+    [SYNTAX, ALIASES].contains(&rule)
+}
+
 /// Remarks of one rule on one document before the rest is only counted.
 const MOST_OF_A_RULE: usize = 10;
 
@@ -80,10 +85,10 @@ fn not_yaml(text: &str) -> Option<Remark> {
 
 /// A document of a thousand dates needs no thousand findings.
 pub(super) fn shortened(remarks: Vec<Remark>) -> Vec<Remark> {
-    let mut counts = std::collections::BTreeMap::<&'static str, usize>::new();
+    let mut counts = std::collections::BTreeMap::<std::borrow::Cow<'static, str>, usize>::new();
     let mut kept = Vec::new();
     for remark in remarks {
-        let count = counts.entry(remark.rule).or_default();
+        let count = counts.entry(remark.rule.clone()).or_default();
         *count += 1;
         if *count <= MOST_OF_A_RULE {
             kept.push(remark);

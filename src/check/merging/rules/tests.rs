@@ -7,12 +7,12 @@ fn problems_of(files: &[(&str, &str)], id: &str) -> Vec<NodeProblem> {
     problems.filter(|problem| problem.rule.starts_with("merge-")).collect()
 }
 
-fn rules_of(files: &[(&str, &str)], id: &str) -> Vec<&'static str> {
-    problems_of(files, id).iter().map(|problem| problem.rule).collect()
+fn rules_of(files: &[(&str, &str)], id: &str) -> Vec<String> {
+    problems_of(files, id).iter().map(|problem| problem.rule.to_string()).collect()
 }
 
 /// A site of two groups, of which `a` comes first.
-fn rules(a: &str, b: &str) -> Vec<&'static str> {
+fn rules(a: &str, b: &str) -> Vec<String> {
     let (a, b) = (format!("#cloud-config\n{a}"), format!("#cloud-config\n{b}"));
     rules_of(&[("groups/a/cloud-config.yaml", &a), ("groups/b/cloud-config.yaml", &b), BASE], "x1")
 }
