@@ -1,78 +1,15 @@
 //! Secrets that the line they stand in gives away: by a key, a variable, an option or a command; or a line above it.
 
 use std::ops::Range;
-use std::sync::LazyLock;
-
-use regex::Regex;
 
 use super::encoded::decoded;
 use super::keys::{is_suspicious_key, kind_of_key};
+use super::patterns::{ACCOUNT, ACCOUNTS, ASSIGNMENT, COMMANDS, CONTENT, HERE_DOCUMENT, OPTION, PUBLIC};
 use super::scan::{FoundSecret, REDACTED};
 use super::shapes::{SecretKind, entropy, is_placeholder, looks_random, looks_secret};
 
 /// How long a line of nothing but base 64 is before it counts as part of something that is hidden by it.
 const ENCODED_LENGTH: usize = 40;
-
-fn regex(pattern: &str) -> Option<Regex> {
-    Regex::new(pattern).ok()
-}
-
-/// `key: `, `"key":`, `KEY=`.
-static ASSIGNMENT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| regex(r#"["']?([A-Za-z_][A-Za-z0-9_.-]*)(["']?)([ \t]*[:=][ \t]*)"#));
-/// `--option value`, also as items of a list.
-static OPTION: LazyLock<Option<Regex>> =
-    LazyLock::new(|| regex(r#"--([A-Za-z][A-Za-z0-9-]*)(?:[ \t]+|["']?[ \t]*,[ \t]*)"#));
-/// Commands and headers; what is to be hidden is the first group.
-pub(super) static COMMANDS: LazyLock<Vec<(SecretKind, Regex)>> = LazyLock::new(|| {
-    let commands = [
-        (
-            SecretKind::Password,
-            r#"\bcurl\b.*?[ ,"'](?:-u|--user|--proxy-user)(?:[ \t]+|=|["']?[ \t]*,[ \t]*)?["']?[^\s:"'=]+:([^\s"']+)"#,
-        ),
-        (
-            SecretKind::Password,
-            r#"^\s*(?:- )?["']?(?:-u|--user|--proxy-user)(?:[ \t]+|=)["']?[^\s:"'=/]*[A-Za-z][^\s:"'=/]*:([^\s"'/]+)["']?\s*\\?$"#,
-        ),
-        (SecretKind::Token, r#"(?i)authorization["']?[ \t]*[:=][ \t]*["']?(?:[A-Za-z]+[ \t]+)?([^\s"']{4,})"#),
-        (SecretKind::Token, r#"(?i)\bbearer[ \t]+([A-Za-z0-9._~+/=-]{16,})"#),
-        (
-            SecretKind::Password,
-            r#"(?:echo|printf)[ \t]+(?:-[a-zA-Z]+[ \t]+)*["']?[A-Za-z0-9_${}.-]+:([^|]+?)["']?[ \t]*\|[ \t]*(?:sudo[ \t]+)?(?:/usr/sbin/)?chpasswd"#,
-        ),
-        (SecretKind::Password, r#"chpasswd.*?<<<[ \t]*["']?[A-Za-z0-9_${}.-]+:([^"']+)"#),
-        (
-            SecretKind::Password,
-            r#"(?:echo|printf)[ \t]+(?:-[a-zA-Z]+[ \t]+)*["']?([^|"']+?)["']?[ \t]*\|[ \t]*(?:sudo[ \t]+)?passwd\b.*--stdin"#,
-        ),
-        (SecretKind::Password, r#"\bsshpass[ \t]+-p[ \t]*["']?([^\s"']+)"#),
-        (SecretKind::Password, r#"\bopenssl[ \t]+passwd[ \t]+(?:-[a-z0-9]+[ \t]+)+["']?([^\s"')`-][^\s"')`]*)"#),
-        (SecretKind::Password, r#"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b.*?[ \t]-p([^\s"']+)"#),
-        (
-            SecretKind::Password,
-            r#"\bhtpasswd[ \t]+(?:-[A-Za-z]*[ \t]+)*-[A-Za-z]*b[A-Za-z]*[ \t]+\S+[ \t]+\S+[ \t]+["']?([^\s"']+)"#,
-        ),
-    ];
-    commands.into_iter().filter_map(|(kind, pattern)| Some((kind, regex(pattern)?))).collect()
-});
-/// `user:password`, as chpasswd reads it.
-static ACCOUNT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| regex(r#"^\s*(?:-[ \t]+)?["']?[^\s:"'#]+:([^\s"'][^"'\r]*?)["']?,?\s*$"#));
-/// The same several times in brackets or with `\n` between.
-static ACCOUNTS: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r#"[^\s:"'#,\[\\]+:([^\s"',\]\\]+)"#));
-/// The beginning of a text for chpasswd within a script.
-static HERE_DOCUMENT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| regex(r#"chpasswd[^<]*<<-?[ \t]*["'\\]?([A-Za-z_][A-Za-z0-9_]*)"#));
-/// The beginning and the end of something in PEM or PGP form that is no private key.
-static PUBLIC: LazyLock<Option<Regex>> = LazyLock::new(|| regex("-----(BEGIN|END) ([A-Z0-9 ]+)-----"));
-/// Contents in base 64.
-static CONTENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    regex(r#"\b(?:content|contents|inline|source)["']?[ \t]*:[ \t]*(?:!!binary[ \t]+)?["']?([A-Za-z0-9+/]{24,}=*)"#)
-});
-
-#[cfg(test)]
-pub(super) static PATTERNS: [&LazyLock<Option<Regex>>; 7] =
-    [&ASSIGNMENT, &OPTION, &ACCOUNT, &ACCOUNTS, &HERE_DOCUMENT, &PUBLIC, &CONTENT];
 
 /// What lines above say about those below.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +24,10 @@ enum Below {
     Accounts { column: usize },
     /// Accounts for chpasswd, until a line of this word.
     Here { word: String },
+    /// A value in the next line that says something.
+    Next { kind: SecretKind, key: String },
+    /// A name and a password there.
+    NextAccount,
 }
 
 /// Goes through the lines of a text.
@@ -124,12 +65,13 @@ impl<'a> Lines<'a> {
     }
 
     fn line(&mut self, start: usize, line: &str) {
-        if self.is_public(line) {
-            return;
-        }
+        let is_public = self.is_public(line);
         if let Some(below) = self.below.take()
             && self.goes_on(&below, start, line)
         {
+            return;
+        }
+        if is_public {
             return;
         }
         self.encoded(start, line);
@@ -142,6 +84,8 @@ impl<'a> Lines<'a> {
 
     /// Whether the line belongs to a public key or certificate.
     fn is_public(&mut self, line: &str) -> bool {
+        let is_of_block = line.trim().bytes().all(is_base64) || line.contains(": ") || line.contains("-----");
+        self.is_in_public &= is_of_block;
         for marker in PUBLIC.iter().flat_map(|regex| regex.captures_iter(line)) {
             let is_private = marker.get(2).is_some_and(|what| what.as_str().contains("PRIVATE KEY"));
             self.is_in_public = !is_private && marker.get(1).is_some_and(|word| word.as_str() == "BEGIN");
@@ -168,6 +112,14 @@ impl<'a> Lines<'a> {
                 return true;
             }
             Below::Here { .. } => return true,
+            Below::Next { kind, key } if !is_blank => {
+                self.value_below(start, line, *kind, key);
+                return true;
+            }
+            Below::NextAccount if !is_blank => {
+                self.account(start, line);
+                return true;
+            }
             _ if is_blank => {
                 self.below = Some(below.clone());
                 return true;
@@ -256,14 +208,18 @@ impl<'a> Lines<'a> {
                 self.below = Some(Below::Quoted { quote, kind, key: key.to_owned() });
             } else if is_block {
                 self.below = below_key(line, text, kind, key);
+            } else if is_colon && line[all.end()..].trim().is_empty() {
+                self.below = Some(Below::Next { kind, key: key.to_owned() });
             }
-            if !is_placeholder(text) && !text.starts_with(['&']) && !is_drawn_or_missing(text) {
+            let is_anchor = text.starts_with('&') && !text.trim().contains(' ');
+            if !is_anchor && !is_drawn_or_missing(text) {
                 self.add(start, value.range, kind, Some(key));
             }
         }
     }
 
     fn options(&mut self, start: usize, line: &str) {
+        self.option_alone(line);
         for found in OPTION.iter().flat_map(|regex| regex.captures_iter(line)) {
             let (Some(all), Some(name)) = (found.get(0), found.get(1)) else { continue };
             let Some(kind) = kind_of_key(name.as_str()) else { continue };
@@ -272,9 +228,21 @@ impl<'a> Lines<'a> {
                 Position { is_word: true, is_flow: is_item, ..Position::of(line, all.start(), false, false) };
             let value = value(line, all.end(), position);
             let text = &line[value.range.clone()];
-            if !is_placeholder(text) && !text.starts_with('-') {
+            if !is_placeholder(text) && !text.starts_with(['-', '\\']) {
                 self.add(start, value.range, kind, Some(&format!("--{}", name.as_str())));
             }
+        }
+    }
+
+    /// An option whose value is in the next line: an item of a list, or a command that goes on there.
+    fn option_alone(&mut self, line: &str) {
+        let last = line.trim_end().trim_end_matches(['\\', ',']).trim_end();
+        let last = last.rsplit([' ', '\t']).next().unwrap_or_default().trim_matches(['"', '\'']);
+        let Some(name) = last.strip_prefix('-') else { return };
+        if let Some(kind) = name.strip_prefix('-').and_then(kind_of_key) {
+            self.below = Some(Below::Next { kind, key: last.to_owned() });
+        } else if ["u", "-user", "-proxy-user"].contains(&name) && self.text.contains("curl") {
+            self.below = Some(Below::NextAccount);
         }
     }
 

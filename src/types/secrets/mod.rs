@@ -7,6 +7,7 @@
 mod encoded;
 mod keys;
 mod lines;
+mod patterns;
 mod scan;
 mod shapes;
 

@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn every_pattern_is_one() {
     assert!(shapes::TRIGGER.is_some());
-    assert_eq!((shapes::SHAPES.len(), lines::COMMANDS.len()), (4, 11));
-    assert!(lines::PATTERNS.iter().all(|pattern| pattern.is_some()));
+    assert_eq!((shapes::SHAPES.len(), patterns::COMMANDS.len()), (4, 14));
+    assert!(patterns::PATTERNS.iter().all(|pattern| pattern.is_some()));
 }
 
 #[test]
@@ -215,6 +215,19 @@ fn what_is_hidden_leaves_the_rest_as_it_is() {
         ),
         ("-----BEGIN PRIVATE KEY-----\nabc\nb: 1\n", "-----BEGIN PRIVATE KEY-----\n<redacted>\nb: 1\n"),
         ("a: 1\nabc\ndef==\n-----END PRIVATE KEY-----\n", "a: 1\n<redacted>\n<redacted>\n-----END PRIVATE KEY-----\n"),
+        ("password: &p abc\nx: *p\n", "password: <redacted>\nx: *p\n"),
+        ("secrets: &p\n  a: b\n", "secrets: &p\n  a: <redacted>\n"),
+        ("x: {password:\n  abc, b: 1}\n", "x: {password:\n  <redacted>\n"),
+        ("- - tool\n  - --password\n  - abc\n  - x\n", "- - tool\n  - --password\n  - <redacted>\n  - x\n"),
+        ("tool --token \\\n  abc\n", "tool --token \\\n  <redacted>\n"),
+        ("- - curl\n  - -u\n  - me:abc\n", "- - curl\n  - -u\n  - me:<redacted>\n"),
+        ("<db><password>abc</password></db>\n", "<db><password><redacted></password></db>\n"),
+        ("machine h login me password abc\n", "machine h login me password <redacted>\n"),
+        ("  rootpw abc\n", "  rootpw <redacted>\n"),
+        (
+            "x: -----BEGIN CERTIFICATE-----\nb: 1\npassword: |\n  abc\n",
+            "x: -----BEGIN CERTIFICATE-----\nb: 1\npassword: |\n  <redacted>\n",
+        ),
         ("content: LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCmFiYwo=\n", "content: <redacted>\n"),
         (
             "content: aGVsbG8sIHdvcmxkLCBob3cgYXJlIHlvdSB0b2RheQo=\n",
@@ -230,7 +243,11 @@ fn what_is_hidden_leaves_the_rest_as_it_is() {
 const MARK: &str = "s3Kr1tmark";
 
 /// Texts around a word that is a secret there.
-const AROUND: [&str; 33] = [
+const AROUND: [&str; 37] = [
+    "password: &anchor @\n",
+    "a: {password:\n   \"@\"}\n",
+    "runcmd:\n  - - tool\n    - --password\n    - @\n  - - curl\n    - --user\n    - 'a:@'\n",
+    "x: |\n  -----BEGIN CERTIFICATE-----\n  AAAA\nsecret: >\n  @\n",
     "#cloud-config\npassword: @\nx: 1\n",
     "users:\n  - name: a\n    plain_text_passwd: '@'\n    lock_passwd: false\n",
     "users:\n- {name: a, hashed_passwd: \"@\", shell: /bin/sh}\n",
