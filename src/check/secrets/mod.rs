@@ -36,18 +36,27 @@ pub(super) fn in_document(rulebook: &Rulebook, document: &Document) -> Vec<Remar
         DocumentName::VendorData => text.starts_with("Content-Type: multipart") || text.starts_with("MIME-Version:"),
         _ => false,
     };
-    if is_seen_elsewhere || !(may_hold_secrets(text) || text.contains("write_files") || text.contains("lock_passwd")) {
+    if is_seen_elsewhere {
         return Vec::new();
     }
+    // Most documents hold none, and every node may have its own.
+    let may_hold_some = may_hold_secrets(text);
     let Some(tree) = &document.tree else {
-        return if document.kind == DocumentKind::Other { shortened(in_text(text)) } else { Vec::new() };
+        let is_text = document.kind == DocumentKind::Other && may_hold_some;
+        return if is_text { shortened(in_text(text)) } else { Vec::new() };
     };
+    let is_cloud_config = document.kind == DocumentKind::CloudConfig;
     let mut remarks = Vec::new();
-    if document.kind == DocumentKind::CloudConfig {
+    if is_cloud_config && may_hold_some {
         remarks.extend(accounts::remarks(tree));
+    }
+    if is_cloud_config {
+        // Their contents may be encoded.
         remarks.extend(files::remarks(tree));
     }
-    remarks.extend(Walk::new(document.kind == DocumentKind::CloudConfig).remarks(tree));
+    if may_hold_some {
+        remarks.extend(Walk::new(is_cloud_config).remarks(tree));
+    }
     shortened(remarks)
 }
 
@@ -82,7 +91,9 @@ fn said_in(text: &str) -> Vec<Said> {
         let secret = &text[found.range.clone()];
         let is_comment = text[line..].trim_start().starts_with('#');
         let is_prose = secret.split_whitespace().count() > 3;
-        found.key.is_none() || looks_secret(secret).is_some() || !(is_comment || is_prose)
+        // Nobody can tell what a line of base 64 holds.
+        let is_encoded = found.key.is_none() && found.kind == SecretKind::Other;
+        !is_encoded && (found.key.is_none() || looks_secret(secret).is_some() || !(is_comment || is_prose))
     };
     let found = secrets_in(text).into_iter().filter(is_meant);
     found.map(|found| Said { kind: found.kind, key: found.key, offset: found.range.start }).collect()

@@ -166,11 +166,15 @@ impl Node<'_> {
         documents.filter(|document| document.kind == DocumentKind::CloudConfig).collect()
     }
 
-    /// Whether a part of the configuration is not seen here: what the node renders itself, and what cannot be read.
+    /// Whether a part of the configuration is not seen here: what the node renders itself or fetches from elsewhere, and
+    /// what cannot be read.
     fn has_unseen(&self) -> bool {
         let is_unseen = |(looked_at, document): (&LookedAt, &Document)| {
-            let is_for_client = document.text.trim_start().to_ascii_lowercase().starts_with("## template:");
-            (document.kind == DocumentKind::Other && is_for_client) || looked_at.is_broken()
+            let head = document.text.trim_start();
+            let sets_nothing = head.is_empty() || head.starts_with("#!") || head.starts_with("#cloud-boothook");
+            // The built-in vendor-data leads to the documents of groups, which are here.
+            let leads_here = document.name == DocumentName::VendorData && !head.starts_with("## template:");
+            (document.kind == DocumentKind::Other && !sets_nothing && !leads_here) || looked_at.is_broken()
         };
         self.documents.iter().any(|looked_at| looked_at.document.is_none())
             || self.in_order().into_iter().any(is_unseen)

@@ -35,6 +35,7 @@ fn a_rule_holds_of_what_all_cloud_config_comes_to() {
     assert_eq!(of(on, off), [format!("site/ntp user-data/default.yaml:4:3: {wrong}")]);
     // What the node renders itself may set it.
     assert_eq!(of("## template: jinja\n#cloud-config\nntp: {enabled: true}\n", none), [""; 0]);
+    assert_eq!(of(none, "#include\nhttp://h/more\n"), [""; 0]);
     // Scripts set nothing.
     assert_eq!(of(none, "#!/bin/sh\n").len(), 1);
 }
