@@ -26,7 +26,8 @@ const ENDINGS: [&str; 13] = [
     "authtok",
 ];
 /// Words that make a secret of the `key` behind them.
-const KINDS_OF_KEY: [&str; 13] = [
+const KINDS_OF_KEY: [&str; 14] = [
+    "token",
     "private",
     "secret",
     "access",

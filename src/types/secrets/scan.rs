@@ -68,9 +68,9 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
 
 fn without(text: &str, found: Vec<FoundSecret>) -> String {
     let (mut shown, mut end) = (String::with_capacity(text.len()), 0);
-    for FoundSecret { range, .. } in found {
+    for FoundSecret { range, kind, .. } in found {
         shown.push_str(&text[end..range.start]);
-        redact_into(&mut shown, &text[range.clone()]);
+        redact_into(&mut shown, &text[range.clone()], kind);
         end = range.end;
     }
     shown.push_str(&text[end..]);
@@ -78,13 +78,17 @@ fn without(text: &str, found: Vec<FoundSecret>) -> String {
 }
 
 /// Hides each line of a secret, but for the white space around it.
-fn redact_into(shown: &mut String, secret: &str) {
+fn redact_into(shown: &mut String, secret: &str, kind: SecretKind) {
     for (index, line) in secret.split('\n').enumerate() {
         if index > 0 {
             shown.push('\n');
         }
         let content = line.trim();
-        if content.is_empty() {
+        // A key that is commented out has a sign before its last line.
+        let is_sign = kind == SecretKind::PrivateKey
+            && content.bytes().all(|byte| byte.is_ascii_punctuation())
+            && content.len() <= 2;
+        if content.is_empty() || (is_sign && index > 0) {
             shown.push_str(line);
             continue;
         }
@@ -126,7 +130,8 @@ fn keys_in(text: &str) -> Vec<FoundSecret> {
 /// Whether there is nothing in a text but what has been hidden already.
 fn is_hidden(text: &str) -> bool {
     let words = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
-    words.into_iter().all(|line| line == REDACTED)
+    let is_sign = |line: &str| line.len() <= 2 && line.bytes().all(|byte| byte.is_ascii_punctuation());
+    words.into_iter().all(|line| line == REDACTED || is_sign(line))
 }
 
 /// How many bytes of a text could be the inside of a key whose end is lost.
@@ -154,7 +159,7 @@ fn start_of_key(text: &str) -> usize {
 }
 
 fn is_of_key(line: &str) -> bool {
-    let line = line.trim();
+    let line = line.trim_start_matches([' ', '\t', '#', '/', ';']).trim();
     let is_of = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
     let is_header = ["Proc-Type:", "DEK-Info:", "Version:", "Comment:"].iter().any(|name| line.starts_with(name));
     line.bytes().all(is_of) || line == REDACTED || is_header

@@ -74,7 +74,7 @@ pub(super) static TRIGGER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let words = "(?i:pass|pwd|secret|token|psk|credential|authtok|private|authorization|chpasswd|pw[ \\t:=\"']\
                  |bearer|curl|mysql|mariadb|--user|-----end |[ \\t]-u[ \\t]\
                  |(?:contents?|inline|source)[\"']?[ \\t]*:[ \\t]*(?:!!binary[ \\t]+)?[\"']?[a-z0-9+/]{24}\
-                 |(?:access|api|munge|encryption|auth|shared|signing|master|account|session)[ _.-]?key\
+                 |(?:access|api|munge|encryption|auth|shared|signing|master|account|session|token)[ _.-]?key\
                  |(?:key|auth|cookie|cred|salt|seed)s?[\"']?[ \\t]*[:=])";
     Regex::new(&format!("{words}|{PEM}|{KEYS}|{HASHES}|{TOKENS}|{URLS}")).ok()
 });
@@ -99,7 +99,7 @@ pub fn secret_under(key: &str, value: &str) -> Option<SecretKind> {
         return None;
     }
     looks_secret(value)
-        .or_else(|| kind_of_key(key))
+        .or_else(|| kind_of_key(key).filter(|_| !leads_elsewhere(value)))
         .or_else(|| (looks_random(value.trim()) && is_suspicious_key(key)).then_some(SecretKind::Other))
 }
 
@@ -126,6 +126,20 @@ pub(crate) fn is_placeholder(value: &str) -> bool {
     let is_hidden = value == REDACTED || (!value.is_empty() && value.bytes().all(|byte| byte == b'*'));
     let is_block = value.starts_with(['|', '>']) && value.len() <= 3;
     value.is_empty() || is_word || is_hidden || is_block || is_reference(value)
+}
+
+/// Whether a value is a path or a URL, behind which the secret is.
+fn leads_elsewhere(value: &str) -> bool {
+    const TOPS: [&str; 12] = ["etc", "home", "root", "var", "run", "opt", "usr", "srv", "mnt", "tmp", "dev", "boot"];
+    let value = value.trim();
+    let mut parts = value.split('/');
+    let is_path = parts.next() == Some("")
+        && parts.next().is_some_and(|top| TOPS.contains(&top))
+        && parts.next().is_some_and(|below| !below.is_empty());
+    let scheme = value.split("://").next().unwrap_or_default();
+    let is_url =
+        scheme.len() < value.len() && !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_lowercase());
+    !value.contains(char::is_whitespace) && (is_path || is_url)
 }
 
 /// `$NAME`, `${…}`, `$(…)`, `%NAME%`, `{{ … }}` and nothing else. A name in small letters without braces may be a

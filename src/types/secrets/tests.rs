@@ -164,11 +164,16 @@ fn public_halves_checksums_and_placeholders_are_no_secrets() {
     for (key, value) in [
         ("password", "RANDOM-not"),
         ("host_key", "x"),
+        ("private_key", "/home/me/.ssh/id_rsa"),
+        ("client_secret", "vault://kv/client"),
         ("sha256", HARMLESS[5]),
         ("ssh_key", HARMLESS[0]),
         ("public_key", "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="),
     ] {
         assert_eq!(secret_under(key, value).is_some(), key == "password", "{key}: {value}");
+    }
+    for password in ["/x", "//etc/x", "/etc", "/srv/a b", "a://b c", "://x"] {
+        assert_eq!(secret_under("password", password), Some(SecretKind::Password), "{password}");
     }
     assert_eq!(secret_under("slurm_key", "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="), Some(SecretKind::Other));
 }
@@ -213,6 +218,11 @@ fn what_is_hidden_leaves_the_rest_as_it_is() {
             "k: \"-----BEGIN PRIVATE KEY-----\\nabc\\n-----END PRIVATE KEY-----\\n\"\n",
             "k: \"-----BEGIN PRIVATE KEY-----<redacted>-----END PRIVATE KEY-----\\n\"\n",
         ),
+        (
+            "# -----BEGIN PRIVATE KEY-----\n# abc\n# -----END PRIVATE KEY-----\n# x\n",
+            "# -----BEGIN PRIVATE KEY-----\n<redacted>\n# -----END PRIVATE KEY-----\n# x\n",
+        ),
+        ("# -----BEGIN PRIVATE KEY-----\n# abc\n", "# -----BEGIN PRIVATE KEY-----\n<redacted>\n"),
         ("-----BEGIN PRIVATE KEY-----\nabc\nb: 1\n", "-----BEGIN PRIVATE KEY-----\n<redacted>\nb: 1\n"),
         ("a: 1\nabc\ndef==\n-----END PRIVATE KEY-----\n", "a: 1\n<redacted>\n<redacted>\n-----END PRIVATE KEY-----\n"),
         ("password: &p abc\nx: *p\n", "password: <redacted>\nx: *p\n"),
