@@ -135,12 +135,15 @@ fn rules_that_are_none_or_for_nobody_are_told() {
 }
 
 #[test]
-fn a_new_rule_renders_no_node_again() {
+fn a_new_rule_is_held_against_every_node() {
     let sandbox = Sandbox::new();
     sandbox.build();
     sandbox.write("site/rules/any.yaml", "document: meta-data\nmessage: m\nschema: {required: [instance-id]}\n");
     let build = ["build", "--site", "site", "--mock-smd", "--tree", "tree"];
+    assert_eq!(sandbox.json(&build)["rendered"], 3);
     assert_eq!(sandbox.json(&build)["rendered"], 0);
+    sandbox.write("site/rules/any.yaml", "document: meta-data\nmessage: m\nschema: {required: [nothing]}\n");
+    assert!(sandbox.run(&build).contains("error[site/any]"));
     // A rule that is broken stops it all the same.
     sandbox.write("site/rules/any.yaml", "document: meta-data\n");
     assert!(sandbox.run(&build).contains("error[site-rule]"));

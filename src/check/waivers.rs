@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::catalogue::{RULES, Rule};
+use super::catalogue::{AnyRule, RULES};
 use super::finding::{Finding, Severity};
 use super::rules::{rule, with_severities};
+use super::site_rules::is_site_rule;
 use crate::render::NodeFacts;
 use crate::settings::{CheckSettings, Waiver};
 use crate::types::{NodeId, Problem, nearest};
@@ -72,7 +73,7 @@ impl Waivers {
     /// Takes out what is waived. Findings of which some nodes are waived are split. Of waivers that are over, and of those
     /// that fit nothing although their rule is one of these, which were run to the end, there are findings.
     #[must_use]
-    pub fn weigh(&self, findings: Vec<Finding>, rules: &[&'static Rule]) -> Weighed {
+    pub fn weigh(&self, findings: Vec<Finding>, rules: &[&AnyRule<'_>]) -> Weighed {
         let Some(today) = self.today else { return Weighed { findings, waived: Vec::new() } };
         let mut used: BTreeSet<usize> = BTreeSet::new();
         let mut weighed = Weighed::default();
@@ -111,7 +112,7 @@ impl Waivers {
         let waiver = &self.settings.waivers[index];
         let file = finding.problem.place.as_ref().map(|place| place.file.as_str());
         let fits_file = waiver.file.as_ref().is_none_or(|pattern| file.is_some_and(|file| pattern.fits(file)));
-        let may_be_waived = rule(&finding.rule).is_some_and(|rule| rule.may_be_changed);
+        let may_be_waived = is_site_rule(&finding.rule) || rule(&finding.rule).is_some_and(|rule| rule.may_be_changed);
         if finding.rule != *waiver.rule.get_ref() || !fits_file || !may_be_waived {
             return (Some(finding), None);
         }
@@ -150,14 +151,15 @@ fn unused(waiver: &Waiver) -> Finding {
 
 /// What is wrong with the waivers of a site: rules that are not there, and rules whose findings always count.
 #[must_use]
-pub fn waiver_faults(settings: &CheckSettings) -> Vec<Problem> {
+pub fn waiver_faults(settings: &CheckSettings, site_rules: &[String]) -> Vec<Problem> {
     let fault = |waiver: &Waiver| {
         let id = waiver.rule.get_ref();
         let problem = |message: String| Problem::at(waiver.place.clone(), message);
         match rule(id) {
+            None if site_rules.contains(id) => None,
             None => {
                 let problem = problem(format!("[[check.waivers]] names the rule `{id}`, which there is not"));
-                Some(match nearest(id, RULES.iter().map(|rule| rule.id)) {
+                Some(match nearest(id, RULES.iter().map(|rule| rule.id).chain(site_rules.iter().map(String::as_str))) {
                     Some(known) => problem.with_hint(format!("did you mean `{known}`?")),
                     None => problem,
                 })
@@ -259,8 +261,8 @@ mod tests {
 
     #[test]
     fn a_waiver_that_is_over_or_of_no_use_is_told() {
-        let rules: Vec<&'static Rule> = RULES.iter().collect();
-        let said = |waivers: &Waivers, findings: Vec<Finding>, rules: &[&'static Rule]| -> Vec<String> {
+        let rules: Vec<&'static AnyRule<'static>> = RULES.iter().collect();
+        let said = |waivers: &Waivers, findings: Vec<Finding>, rules: &[&'static AnyRule<'static>]| -> Vec<String> {
             let found = waivers.weigh(findings, rules).findings;
             found.iter().map(|finding| format!("{} {}", finding.rule, finding.problem)).collect()
         };
@@ -286,12 +288,14 @@ mod tests {
         let faults = |id: &str| -> String {
             let text = format!("[[check.waivers]]\nrule = \"{id}\"\nreason = \"x\"\nuntil = 2026-06-01\n");
             let settings = crate::settings::parse_settings("mds.toml", &text).unwrap().check;
-            waiver_faults(&settings).iter().map(ToString::to_string).collect()
+            waiver_faults(&settings, &["site/ntp".to_owned()]).iter().map(ToString::to_string).collect()
         };
         assert!(faults("unknown-headr").contains("mds.toml:2:8: ") && faults("unknown-headr").contains("did you mean"));
         assert!(faults("template").contains("always is an error"));
         assert!(faults("expired-waiver").contains("which is about waivers"));
         assert_eq!(faults("unknown-header"), "");
+        assert_eq!(faults("site/ntp"), "");
+        assert!(faults("site/npt").contains("did you mean `site/ntp`?"));
         // Whoever did not look for faults is not misled either.
         let waivers = waivers("[[check.waivers]]\nrule = \"template\"\nreason = \"x\"\nuntil = 2026-06-01\n");
         assert_eq!(split(&waivers, finding("template", None, &["a"])), (vec![1], vec![]));

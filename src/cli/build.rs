@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
-use mds::check::{Finding, ReportSubject, Summary, Weighed, rules_run};
+use mds::check::{AnyRule, Finding, ReportSubject, Summary, Weighed, rules_run};
 use mds::pipeline::{
     BuildError, Earlier, InventoryInput, Prepared, SiteInput, Updated, draft, drop_problem, lock_age, max_lock_age,
     prepare, publish_changes, read_in_part, template_findings, unreadable_findings,

@@ -6,8 +6,8 @@
 //!
 //! Documents that are taken over are not inspected again. Errors cannot be among them, or the earlier release would not
 //! be there; warnings of them were given when they were rendered, and are given anew by `mds build --check`,
-//! `--dry-run` and `--anew`, which render everything. The site's own rules are no part of what documents are made of: a
-//! new rule is for the next check, and for nodes that change.
+//! `--dry-run` and `--anew`, which render everything. The site's own rules count as part of the site: when one changes, every
+//! node is held against it.
 
 use std::collections::HashMap;
 

@@ -163,8 +163,9 @@ pub(super) fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
 
 fn read(site: &SiteInput, inventory: &InventoryInput) -> Result<(Site, LockHeader, Pull), BuildError> {
     let site = Site::read(&*site.reader()?)?;
-    let mut faults = severity_faults(&site.settings.check, &site_rule_ids(&site));
-    faults.extend(waiver_faults(&site.settings.check));
+    let of_site = site_rule_ids(&site);
+    let mut faults = severity_faults(&site.settings.check, &of_site);
+    faults.extend(waiver_faults(&site.settings.check, &of_site));
     match read_inventory(&site, inventory) {
         Ok((lock, pull)) if faults.is_empty() => return Ok((site, lock, pull)),
         Ok(_) => {}

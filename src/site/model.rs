@@ -16,7 +16,7 @@ use crate::types::{Digest, GroupLabel, NodeId, Place, Problem, Problems, did_you
 
 /// The folders of a site, whose every file belongs to it.
 pub(crate) const FOLDERS: [&str; 5] = ["groups", "nodes", "user-data", "templates", RULES];
-/// The folder of the site's own rules, which no document is made of.
+/// The folder of the site's own rules, of which no document is made.
 const RULES: &str = "rules";
 
 /// Where a site was read from.
