@@ -165,6 +165,8 @@ fn from_its_first(mut circle: Vec<&str>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn paths(text: &str) -> Vec<&str> {
@@ -184,6 +186,21 @@ mod tests {
             assert!(paths(broken).is_empty(), "{broken}");
         }
         assert_eq!(paths("{% if x %}{% include \"a\" %}{{ broken | }}"), ["a"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_asked(pieces in proptest::collection::vec(
+            prop_oneof![Just("{%"), Just("%}"), Just("{{"), Just("}}"), Just("{#"), Just("#}"), Just("\""), Just(" raw "),
+                Just("endraw"), Just("include \"a\""), Just("component x"), Just("<x"), Just("ü"), Just("{"), Just("-")],
+            0..20,
+        )) {
+            let text = pieces.concat();
+            for reference in references(&text) {
+                prop_assert!(text[reference.offset..].starts_with(reference.path));
+            }
+            let _ = (literals(&text), components_defined(&text), components_used(&text));
+        }
     }
 
     #[test]

@@ -319,6 +319,8 @@ fn unused(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ENTRY: &str = "groups/a/cloud-config.yaml";
@@ -354,6 +356,43 @@ mod tests {
         let set = set(&files);
         assert_eq!(set.faulty_needs(ENTRY).into_iter().collect::<Vec<_>>(), ["templates/broken", "templates/filter"]);
         assert!(set.faults_of("templates/fine").is_empty() && set.faults_of(META_DATA).is_empty());
+    }
+
+    /// Something that a template may say, right or wrong, about any of the others.
+    fn piece() -> impl Strategy<Value = String> {
+        let other = prop_oneof![Just("templates/a"), Just("templates/b"), Just("templates/c"), Just("templates/gone")];
+        let name = prop_oneof![Just("one"), Just("two")];
+        prop_oneof![
+            other.clone().prop_map(|path| format!("{{% include \"{path}\" %}}")),
+            other.prop_map(|path| format!("{{% extends \"{path}\" %}}")),
+            name.clone().prop_map(|name| format!("{{% component {name}() %}}x{{% endcomponent {name} %}}")),
+            name.clone().prop_map(|name| format!("{{{{ <{name} /> }}}}")),
+            name.prop_map(|name| format!("{{% block {name} %}}{{{{ super() }}}}{{% endblock %}}")),
+            Just("{{ x | unknown }}".to_owned()),
+            Just("{{ x | }}".to_owned()),
+            Just("{% if %}".to_owned()),
+            Just("{% raw %}".to_owned()),
+            Just("text".to_owned()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_templates_say_there_is_an_engine_for_those_that_are_right(
+            texts in proptest::collection::vec(proptest::collection::vec(piece(), 0..4).prop_map(|all| all.concat()), 4),
+        ) {
+            let names = ["templates/a", "templates/b", "templates/c", ENTRY];
+            let files: Vec<(&str, &str)> = names.into_iter().zip(texts.iter().map(String::as_str)).collect();
+            let set = set(&files);
+            let engine = set.engine();
+            prop_assert!(engine.is_ok(), "{engine:?}");
+            // What is right by itself, and needs nothing else, is not held back.
+            for (path, text) in files {
+                if text.is_empty() || text == "text" {
+                    prop_assert!(set.faults_of(path).is_empty(), "{path} of {texts:?}");
+                }
+            }
+        }
     }
 
     #[test]
