@@ -145,7 +145,7 @@ fn broken_templates_are_all_reported() {
     rendering 3 nodes
     error[template]: groups/compute/cloud-config.yaml:2:33: Found string but expected identifier
       |
-    2 | hostname: {{ hostname | default("x") }}
+    2 | hostname: {{ hostname | default("…") }}
       |                                 ^
       hint: arguments of filters stand in brackets, as in `default(value="x")`
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1

@@ -143,7 +143,7 @@ fn files_that_cannot_be_read_are_findings_of_a_check() {
     error[unreadable-site]: groups/compute/group.yaml:4:1: did not find expected ',' or ']'
     error[unreadable-site]: nodes/x1000c0s0b0n0.yaml:1:1: unknown field `hostnam`, expected one of `description`, `instance_id`, `hostname`, `local_hostname`, `cloud_init_base_url`, `public_keys`, `meta`
       |
-    1 | hostnam: x
+    1 | hostnam: …
       | ^^^^^^^
       hint: did you mean `hostname`?
     error[template]: groups/green/cloud-config.yaml:2:7: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(`
@@ -184,8 +184,8 @@ fn an_inventory_that_cannot_be_read_hides_no_broken_template() {
     error[unreadable-site]: mds.toml: [check.severity] names the rule `nothing-known`, which there is not
     error[unreadable-site]: inventory.json:2:24: trailing comma
       |
-    2 |  "nodes": [{"id": "x1",}]}
-      |                        ^
+    2 |  "nodes": [{"id": "…
+      |                    ^
     error[template]: groups/green/cloud-config.yaml:2:7: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(`
       |
     2 | {% if %}
@@ -200,8 +200,8 @@ fn an_inventory_that_cannot_be_read_hides_no_broken_template() {
     error[unreadable-site]: mds.toml: [check.severity] names the rule `nothing-known`, which there is not
     error[unreadable-site]: inventory.json:2:24: trailing comma
       |
-    2 |  "nodes": [{"id": "x1",}]}
-      |                        ^
+    2 |  "nodes": [{"id": "…
+      |                    ^
     2 errors, 0 warnings
     "#);
 }

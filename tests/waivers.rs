@@ -131,7 +131,7 @@ fn a_waiver_that_is_over_counts_no_longer_and_is_told() {
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     warning[expired-waiver]: mds.toml:14:8: the waiver of `unknown-header` ended on 2020-01-31; its reason was: the image is replaced soon
        |
-    14 | rule = "unknown-header"
+    14 | rule = "…
        |        ^
       hint: mend what it was about and remove it, or give it another end
     1 error, 1 warning
@@ -194,12 +194,12 @@ fn waivers_that_cannot_be_are_refused() {
     reading the site
     error[unreadable-site]: mds.toml:16:8: [[check.waivers]] waives `template`, which always is an error
        |
-    16 | rule = "template"
+    16 | rule = "…
        |        ^
       hint: nodes would get documents that harm them, or none; remove the waiver
     error[unreadable-site]: mds.toml:20:8: [[check.waivers]] names the rule `unknown-headr`, which there is not
        |
-    20 | rule = "unknown-headr"
+    20 | rule = "…
        |        ^
       hint: did you mean `unknown-header`?
     2 errors, 0 warnings

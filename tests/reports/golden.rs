@@ -15,7 +15,7 @@ fn no_report_repeats_a_secret() {
         assert!(report.contains("user-data/x1000c0s1b0n0.yaml"), "{format}: {report}");
         assert!(!report.contains("hunter2"), "{format}: {report}");
     }
-    assert!(report(&sandbox, "text").contains("\n2 | password: …\n  |           ^\n"));
+    assert!(report(&sandbox, "text").contains("\n2 | password: …{{ pw }}\n  |               ^^\n"));
 }
 
 fn pretty(text: &str) -> String {

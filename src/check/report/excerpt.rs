@@ -1,10 +1,10 @@
-//! Excerpts: the line of a file that a finding is about, with a mark below the column. What looks like a secret is taken
-//! out of it, and whatever could do something to a terminal.
+//! Excerpts: the line of a file that a finding is about, with a mark below the column. Only its structure is shown, since
+//! anything else may be a secret, and nothing that could do something to a terminal.
 
 use unicode_width::UnicodeWidthChar;
 
 use super::ReportSubject;
-use super::redaction::{HIDDEN, redacted_line};
+use super::redaction::{HIDDEN, is_inside_secret, structure};
 use crate::check::finding::Finding;
 use crate::check::rules::rule;
 use crate::settings::FILE_NAME;
@@ -73,13 +73,15 @@ impl Excerpt {
         let lines: Vec<&str> = subject.sources.text(&place.file)?.split('\n').take(place.line).collect();
         let index = place.line - 1;
         let line = lines.get(index)?.trim_end_matches('\r');
-        let shown = redacted_line(&lines, index);
-        let shown = shown.trim_end_matches('\r');
-        if shown.trim().is_empty() || shown == HIDDEN {
+        if is_inside_secret(&lines, index) {
             return None;
         }
-        let column = place.column.checked_sub(1).map(|column| column_in(line, shown, column));
-        Some(cut(place.line, shown, column))
+        let shown = structure(line.trim_end(), place.file == FILE_NAME);
+        // Signs alone say nothing.
+        if !shown.iter().any(|(_, character)| character.is_alphanumeric()) {
+            return None;
+        }
+        Some(cut(place.line, &shown, place.column.checked_sub(1)))
     }
 
     /// The lines of an excerpt: a number and a bar before each.
@@ -94,16 +96,15 @@ impl Excerpt {
     }
 }
 
-/// Where a column of a line is in what is shown of it, in characters from 0: at the sign for a secret, if it is in one.
-fn column_in(line: &str, shown: &str, column: usize) -> usize {
-    let same = line.chars().zip(shown.chars()).take_while(|(left, right)| left == right).count();
-    column.min(if line == shown { usize::MAX } else { same })
-}
-
-/// As much of a line as fits, in characters that do nothing to a terminal, with the mark.
-fn cut(number: usize, line: &str, column: Option<usize>) -> Excerpt {
-    let pieces: Vec<(String, usize)> = line.trim_end().chars().map(piece).collect();
-    let column = column.map(|column| column.min(pieces.len()));
+/// As much of a line as fits, in characters that do nothing to a terminal, with the mark. A column of which the character
+/// is not shown is marked at the sign for it.
+fn cut(number: usize, shown: &[(usize, char)], column: Option<usize>) -> Excerpt {
+    let pieces: Vec<(String, usize)> = shown.iter().map(|(_, character)| piece(*character)).collect();
+    let is_behind = |column: usize| shown.last().is_none_or(|(last, character)| column > *last && *character != HIDDEN);
+    let column = column.map(|column| match is_behind(column) {
+        true => pieces.len(),
+        false => shown.partition_point(|(original, _)| *original <= column).saturating_sub(1),
+    });
     let width = |pieces: &[(String, usize)]| pieces.iter().map(|(_, width)| width).sum::<usize>();
     let mut start = 0;
     let before = &pieces[..column.unwrap_or_default()];
@@ -124,16 +125,12 @@ fn cut(number: usize, line: &str, column: Option<usize>) -> Excerpt {
         text.push(CUT);
     }
     let mark = column.map(|column| {
-        let word: usize = width(&pieces[column..word_end(line, column).min(end).max(column)]);
+        let is_part = |(_, character): &&(usize, char)| character.is_alphanumeric() || *character == '_';
+        let word_end = column + shown[column..].iter().take_while(is_part).count();
+        let word: usize = width(&pieces[column..word_end.min(end).max(column)]);
         (usize::from(start > 0) + width(&pieces[start..column]), word.max(1))
     });
     Excerpt { line: number, text, mark }
-}
-
-/// Where the word that begins at a column ends.
-fn word_end(line: &str, column: usize) -> usize {
-    let is_part = |character: &char| character.is_alphanumeric() || *character == '_';
-    column + line.chars().skip(column).take_while(is_part).count()
 }
 
 /// What a character is shown as, and how many columns that takes.
@@ -177,24 +174,25 @@ mod tests {
     #[test]
     fn the_word_at_the_column_is_marked() {
         assert_eq!(shown("a\nb: {{ name }}\n", 2, 7), "  |\n2 | b: {{ name }}\n  |       ^^^^\n");
-        assert_eq!(shown("a: [1\r\n", 1, 4), "  |\n1 | a: [1\n  |    ^\n");
-        assert_eq!(shown("a\n", 1, 0), "  |\n1 | a\n");
+        assert_eq!(shown("a: [1\r\n", 1, 4), "  |\n1 | a: […\n  |    ^\n");
+        assert_eq!(shown("a:\n", 1, 0), "  |\n1 | a:\n");
         // Behind the end: something is missing there.
-        assert_eq!(shown("a: [1\n", 1, 9), "  |\n1 | a: [1\n  |      ^\n");
-        let many = "x\n".repeat(1_200);
-        assert_eq!(shown(&many, 1_000, 1), "     |\n1000 | x\n     | ^\n");
+        assert_eq!(shown("a: [\n", 1, 9), "  |\n1 | a: [\n  |     ^\n");
+        let many = "x:\n".repeat(1_200);
+        assert_eq!(shown(&many, 1_000, 1), "     |\n1000 | x:\n     | ^\n");
     }
 
     #[test]
     fn the_mark_stands_below_tabs_and_wide_characters() {
-        assert_eq!(shown("\ta: 日本 x\n", 1, 8), "  |\n1 |     a: 日本 x\n  |             ^\n");
-        assert_eq!(shown("ü\u{1b}[2J\u{202e}x\n", 1, 7), "  |\n1 | ü\\u{1b}[2J\\u{202e}x\n  |                   ^\n");
+        assert_eq!(shown("\ta: {{ 日本.x }}\n", 1, 11), "  |\n1 |     a: {{ 日本.x }}\n  |                ^\n");
+        let odd = "{{ ü\u{1b}[2J\u{202e}x }}\n";
+        assert_eq!(shown(odd, 1, 10), "  |\n1 | {{ ü\\u{1b}[2J\\u{202e}x }}\n  |                      ^\n");
     }
 
     #[test]
     fn of_a_long_line_the_part_around_the_mark_is_shown() {
-        let long = format!("{}here{}\n", "a ".repeat(500), " b".repeat(500));
-        let excerpt = excerpt_of(&long, 1, 1_001).unwrap();
+        let long = format!("{{{{ {}here{} }}}}\n", "a ".repeat(500), " b".repeat(500));
+        let excerpt = excerpt_of(&long, 1, 1_004).unwrap();
         assert!(excerpt.text.starts_with('…') && excerpt.text.ends_with('…') && excerpt.text.contains("here"));
         let (before, width) = excerpt.mark.unwrap();
         assert_eq!((before, width), (41, 4));
@@ -204,9 +202,9 @@ mod tests {
     #[test]
     fn there_is_no_excerpt_of_what_is_not_there_or_not_to_be_seen() {
         for (line, column) in [(0, 0), (2, 1), (3, 1), (9, 1)] {
-            assert_eq!(excerpt_of("a\n\n", line, column), None, "{line}");
+            assert_eq!(excerpt_of("a:\n\n- hunter2", line, column), None, "{line}");
         }
-        let site = site(&[("inventory.json", "{}"), ("mds.toml", "[cluster]\n")]);
+        let site = site(&[("inventory.json", "{\"a\":"), ("mds.toml", "[cluster]\n")]);
         let of = |rule, file, sources: Sources<'_>| {
             let finding = [at(rule, file, 1, 1)];
             Excerpt::of(&ReportSubject { sources, ..subject(&finding) }, &finding[0]).map(|excerpt| excerpt.text)
@@ -217,14 +215,14 @@ mod tests {
         assert_eq!(of("a-rule-of-later", "mds.toml", sources), None);
         assert_eq!(of("template", "/etc/hostname", sources), None);
         assert_eq!(of("template", "inventory.json", sources), None);
-        assert_eq!(of("template", "inventory.json", sources.with_inventory(true)).as_deref(), Some("{}"));
+        assert_eq!(of("template", "inventory.json", sources.with_inventory(true)).as_deref(), Some("{\"a\":"));
         assert_eq!(of("template", "mds.toml", Sources::default()), None);
     }
 
     #[test]
-    fn a_secret_is_not_shown_and_the_mark_moves_to_its_sign() {
-        assert_eq!(shown("passwd: hunter2 {{ x }}\n", 1, 20), "  |\n1 | passwd: …\n  |         ^\n");
-        assert_eq!(shown("a: {{ x }} $6$salt$hunter2\n", 1, 7), "  |\n1 | a: {{ x }} …\n  |       ^\n");
+    fn a_value_is_not_shown_and_the_mark_keeps_its_place() {
+        assert_eq!(shown("passwd: hunter2\n", 1, 11), "  |\n1 | passwd: …\n  |         ^\n");
+        assert_eq!(shown("a: hunter2 {{ x }} hunter2\n", 1, 15), "  |\n1 | a: … {{ x }} …\n  |         ^\n");
         assert_eq!(excerpt_of("passwd: |\n  hunter2 {{ x }}\n", 2, 14), None);
     }
 

@@ -205,11 +205,11 @@ mod tests {
 
     #[test]
     fn excerpts_stand_in_fences_that_they_cannot_end() {
-        let site = site(&[("templates/x", "a: ```` {{ b }}\n")]);
-        let finding = Finding::error("template", Problem::at(Place::at("templates/x", 1, 12), "odd"), nodes(1));
+        let site = site(&[("templates/x", "a: {{ ```` }}\n")]);
+        let finding = Finding::error("template", Problem::at(Place::at("templates/x", 1, 7), "odd"), nodes(1));
         let all = vec![finding; EXCERPTS + 2];
         let report = markdown_report(&ReportSubject { sources: Sources::of(&site), ..subject(&all) });
-        assert!(report.contains("\n`````text\n  |\n1 | a: ```` {{ b }}\n  |            ^\n`````\n"), "{report}");
+        assert!(report.contains("\n`````text\n  |\n1 | a: {{ ```` }}\n  |       ^\n`````\n"), "{report}");
         assert_eq!(report.matches("`````text").count(), EXCERPTS);
     }
 

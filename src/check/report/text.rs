@@ -137,12 +137,12 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_colours_and_nothing_else_of_its_own() {
-        let site = site(&[("templates/x", "a: {{ b }}\u{1b}[2J\n")]);
+        let site = site(&[("templates/x", "a: {{ b\u{1b}[2J }}\n")]);
         let problem = Problem::at(Place::at("templates/x", 1, 7), "odd\u{1b}]0;x\u{7}");
         let findings = [Finding::error("template", problem, vec![])];
         let subject = ReportSubject { findings: &findings, sources: Sources::of(&site), ..ReportSubject::default() };
         let plain = styled_text_report(&subject, Style::Plain);
-        let expected = "error[template]: templates/x:1:7: odd\\u{1b}]0;x\\u{7}\n  |\n1 | a: {{ b }}\\u{1b}[2J\n  |       ^\n\
+        let expected = "error[template]: templates/x:1:7: odd\\u{1b}]0;x\\u{7}\n  |\n1 | a: {{ b\\u{1b}[2J }}\n  |       ^\n\
                         1 error, 0 warnings\n";
         assert_eq!(plain, expected);
         let coloured = styled_text_report(&subject, Style::Coloured);
