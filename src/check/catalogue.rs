@@ -78,6 +78,41 @@ pub const RULES: &[Rule] = &[
     )
     .fixed(),
     Rule::new(
+        Error,
+        "client-template",
+        "The client cannot render a document",
+        "A document begins with `## template: jinja`, so cloud-init renders it on the node, and that fails: a slip in its \
+         jinja, a filter or method that the client does not have, an operator that does not fit the values of this node, \
+         or more work than one document should be. cloud-init warns, ignores the whole document, and the boot counts as \
+         degraded. Mend the template; `mds render NODE DOCUMENT --as-client` shows what the node makes of it.",
+    ),
+    Rule::new(
+        Warning,
+        "client-template-empty-loop",
+        "A document goes through a list that the node does not have",
+        "A document that the client renders goes through a name that is not defined on the node, or joins its items. The \
+         client takes it for an empty list without a word, so the node gets nothing of what was meant. Write the name as \
+         meta-data has it; if some nodes go without on purpose, say so with the filter `default([])`.",
+    ),
+    Rule::new(
+        Note,
+        "client-template-unchecked",
+        "What the client makes of a document cannot be said",
+        "A document that the client renders uses something of the client's jinja that mds does not have, or the machine's \
+         own configuration (`merged_cfg`), so that nothing can be said about the result and no other rule sees it. Nothing \
+         is wrong with that; try the document on a node before many have it.",
+    ),
+    Rule::new(
+        Error,
+        "client-template-undefined",
+        "A document has a name that is not defined on the node",
+        "A document begins with `## template: jinja`, so cloud-init renders it on the node, and names something that the \
+         node's meta-data and cloud-init do not define. The client writes CI_MISSING_JINJA_VAR/ and the name in its place, \
+         warns, and applies that; where more is asked of the name, such as a part of it, it ignores the whole document. \
+         Either way the boot counts as degraded. Names with dashes are written with `_`, since jinja subtracts. Mend the \
+         name, define it in the meta of a group or node, or give a value with the filter `default`.",
+    ),
+    Rule::new(
         Warning,
         "cloud-config-deprecated",
         "A cloud-config has what cloud-init wants to give up",

@@ -26,7 +26,7 @@ const HEADERS: [&str; 9] = [
 ];
 /// Headers that a jinja template may become, in `handlers.jinja_template`.
 const AFTER_JINJA: usize = 3;
-/// What leaves a text to cloud-init.
+/// The header of a template that the client renders.
 pub(super) const JINJA: &str = "## template: jinja";
 const MIME: &str = "mime-version:";
 /// How far cloud-init looks for it.
@@ -44,6 +44,23 @@ pub(super) fn is_cloud_config(text: &str) -> bool {
 pub(super) fn kind(text: &str) -> Option<&'static str> {
     let head = head(text);
     HEADERS.into_iter().filter(|header| head.starts_with(header)).max_by_key(|header| header.len())
+}
+
+/// Whether cloud-init takes a text for a template that it renders itself.
+pub(super) fn is_jinja(text: &[u8]) -> bool {
+    let head = text.trim_ascii_start().get(..JINJA.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(JINJA.as_bytes()))
+}
+
+/// What is wrong with the header of what a jinja template has become. Nothing is when it is empty.
+pub(super) fn unknown_after_jinja(rendered: &str) -> Option<Remark> {
+    let head = head(rendered);
+    let is_known = head.is_empty()
+        || is_cloud_config(rendered)
+        || HEADERS[1..AFTER_JINJA].iter().any(|header| head.starts_with(header));
+    let message = "what the client renders of the document begins with none of the headers that may follow a jinja \
+                   line, so that nodes ignore all of it";
+    (!is_known).then(|| remark(message, hint(rendered, &HEADERS[..AFTER_JINJA])))
 }
 
 /// The first letters, in lower case.

@@ -1,10 +1,12 @@
 //! Checks of finished documents, on the threads that render them.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::client::{self, ClientTemplate, Names, SourceMap};
 use super::document::Document;
 use super::locate::locate;
 use super::merging;
@@ -20,6 +22,8 @@ use crate::types::{Digest, DocumentName, Place, Problem};
 /// Documents that are kept in mind because many nodes may share them. Beyond that all are forgotten: what many nodes
 /// share comes up again soon.
 const MOST_KEPT: usize = 4096;
+/// Templates for the client that are kept in mind, likewise.
+const MOST_TEMPLATES: usize = 512;
 
 /// Looks at all documents of one node together.
 type NodeRule = fn(&Rulebook, &Plan, &NodeFacts, &[Arc<LookedAt>]) -> Vec<NodeRemark>;
@@ -40,10 +44,12 @@ pub(super) struct NodeRemark {
 /// A document and what there is to say of it.
 #[derive(Debug)]
 pub(super) struct LookedAt {
-    /// The document, if it is text.
+    /// The document, if it is text. One that the client renders is here as the client has it then.
     pub(super) document: Option<Document>,
-    /// The digest of its body.
+    /// The digest of the document as it is here.
     pub(super) digest: Digest,
+    /// Where that came from, if the client renders it.
+    map: Option<SourceMap>,
     problems: Vec<NodeProblem>,
 }
 
@@ -51,6 +57,15 @@ impl LookedAt {
     /// Whether cloud-init cannot read it.
     pub(super) fn is_broken(&self) -> bool {
         self.problems.iter().any(|problem| yaml::is_unreadable(&problem.rule))
+    }
+
+    /// A remark on the document as a problem.
+    fn problem(&self, name: &DocumentName, template: Option<Template<'_>>, remark: Remark) -> NodeProblem {
+        let text = self.document.as_ref().map_or("", |document| &document.text);
+        match &self.map {
+            None => problem(name, template, text, remark),
+            Some(map) => problem_of_rendered(name, template, text, map, remark),
+        }
     }
 }
 
@@ -68,6 +83,7 @@ struct Inspection {
     rulebook: Arc<Rulebook>,
     plan: Arc<Plan>,
     shared: Shared,
+    templates: ClientTemplates,
     fine: FineSkeletons,
 }
 
@@ -77,19 +93,22 @@ impl Inspection {
             rulebook: Arc::clone(rulebook),
             plan: Arc::clone(plan),
             shared: Shared::default(),
+            templates: ClientTemplates::default(),
             fine: FineSkeletons::default(),
         }
     }
 
     fn verdict(&self, facts: &NodeFacts, node: &RenderedNode) -> Verdict {
-        let documents: Vec<Arc<LookedAt>> =
-            node.documents.iter().map(|(name, digest, body)| self.look_at(facts, name, *digest, body)).collect();
+        let documents = self.look_at_all(facts, node);
         let found = NODE_RULES.iter().flat_map(|rule| rule(&self.rulebook, &self.plan, facts, &documents));
         let of_node = found.map(|NodeRemark { document: name, remark }| {
-            let with_name = |document: &&Document| document.name == name;
-            let document = documents.iter().filter_map(|looked_at| looked_at.document.as_ref()).find(with_name);
-            let text = document.map_or("", |document| &document.text);
-            problem(&name, self.plan.template_of(facts, &name), text, remark)
+            let template = self.plan.template_of(facts, &name);
+            let has_name =
+                |looked_at: &&Arc<LookedAt>| looked_at.document.as_ref().is_some_and(|document| document.name == name);
+            match documents.iter().find(has_name) {
+                Some(looked_at) => looked_at.problem(&name, template, remark),
+                None => problem(&name, template, "", remark),
+            }
         });
         let mut verdict = Verdict::default();
         for problem in documents.iter().flat_map(|document| document.problems.iter().cloned()).chain(of_node) {
@@ -98,6 +117,71 @@ impl Inspection {
             if may_be_changed { verdict.remarks.push(problem) } else { verdict.problems.push(problem) }
         }
         verdict
+    }
+
+    fn look_at_all(&self, facts: &NodeFacts, node: &RenderedNode) -> Vec<Arc<LookedAt>> {
+        let mut documents: Vec<Arc<LookedAt>> = Vec::with_capacity(node.documents.len());
+        // Made for nodes with a document that needs them. meta-data is the first document.
+        let names = OnceCell::new();
+        for (name, digest, body) in &node.documents {
+            let is_for_the_client = client::is_for_the_client(name, body);
+            let looked_at = match is_for_the_client.then(|| std::str::from_utf8(body)).and_then(Result::ok) {
+                Some(text) => {
+                    let names = names.get_or_init(|| names_of(&documents));
+                    self.look_as_client(facts, name, *digest, text, names)
+                }
+                None => self.look_at(facts, name, *digest, body),
+            };
+            documents.push(looked_at);
+        }
+        documents
+    }
+
+    /// Looks at what the client makes of a document.
+    fn look_as_client(
+        &self,
+        facts: &NodeFacts,
+        name: &DocumentName,
+        digest: Digest,
+        text: &str,
+        names: &Names,
+    ) -> Arc<LookedAt> {
+        let template = self.plan.template_of(facts, name);
+        let most_bytes = self.rulebook.render.max_document_bytes;
+        let rendering = self.templates.get(digest, || ClientTemplate::new(text, most_bytes)).render(names);
+        let path = template.map_or("", |template| template.path);
+        let digest = rendering.digest(digest);
+        self.shared.get(path, digest, || {
+            let remarks = rendering.remarks;
+            let mut looked_at = match rendering.document {
+                Some((rendered, map)) => self.look_at_rendered(template, name, digest, rendered, map),
+                None => {
+                    look_at(&self.rulebook, template, name, digest, &Bytes::copy_from_slice(text.as_bytes()), false)
+                }
+            };
+            looked_at.problems.extend(remarks.into_iter().map(|remark| problem(name, template, text, remark)));
+            looked_at
+        })
+    }
+
+    fn look_at_rendered(
+        &self,
+        template: Option<Template<'_>>,
+        name: &DocumentName,
+        digest: Digest,
+        rendered: String,
+        map: SourceMap,
+    ) -> LookedAt {
+        // Such documents often differ in the names of nodes only.
+        let is_fine = self.fine.knows(&rendered);
+        let mut document = Document::new(name.clone(), rendered);
+        let remarks = self.rulebook.remarks_on_rendered(&mut document, is_fine);
+        if remarks.is_empty() {
+            self.fine.add(&document.text);
+        }
+        let mut looked_at = LookedAt { document: Some(document), digest, map: Some(map), problems: Vec::new() };
+        looked_at.problems = remarks.into_iter().map(|remark| looked_at.problem(name, template, remark)).collect();
+        looked_at
     }
 
     fn look_at(&self, facts: &NodeFacts, name: &DocumentName, digest: Digest, body: &Bytes) -> Arc<LookedAt> {
@@ -127,8 +211,7 @@ pub(super) fn looked_at(
     facts: &NodeFacts,
     node: &RenderedNode,
 ) -> Vec<Arc<LookedAt>> {
-    let inspection = Inspection::new(rulebook, plan);
-    node.documents.iter().map(|(name, digest, body)| inspection.look_at(facts, name, *digest, body)).collect()
+    Inspection::new(rulebook, plan).look_at_all(facts, node)
 }
 
 /// What is known of documents by what they are made of and their digests.
@@ -150,6 +233,27 @@ impl Shared {
             found
         })
     }
+}
+
+/// Templates for the client, by the digests of the documents.
+#[derive(Default)]
+struct ClientTemplates(Mutex<HashMap<Digest, Arc<ClientTemplate>>>);
+
+impl ClientTemplates {
+    fn get(&self, digest: Digest, read: impl FnOnce() -> ClientTemplate) -> Arc<ClientTemplate> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST_TEMPLATES {
+            kept.clear();
+        }
+        Arc::clone(kept.entry(digest).or_insert_with(|| Arc::new(read())))
+    }
+}
+
+/// The names that templates see on the node of these documents.
+fn names_of(documents: &[Arc<LookedAt>]) -> Names {
+    let mut documents = documents.iter().filter_map(|looked_at| looked_at.document.as_ref());
+    let meta_data = documents.find(|document| document.name == DocumentName::MetaData);
+    Names::new(meta_data.and_then(|document| document.tree.as_ref()))
 }
 
 /// Skeletons of YAML documents of which there is nothing to say. Where there is, every document is read itself, so that
@@ -179,12 +283,12 @@ fn look_at(
 ) -> LookedAt {
     let Ok(text) = std::str::from_utf8(body) else {
         let remark = Remark::new(yaml::SYNTAX, "the rendered document is not UTF-8");
-        return LookedAt { document: None, digest, problems: vec![problem(name, template, "", remark)] };
+        return LookedAt { document: None, digest, map: None, problems: vec![problem(name, template, "", remark)] };
     };
     let mut document = Document::new(name.clone(), text.to_owned());
     let remarks = rulebook.remarks(&mut document, is_fine);
     let problems = remarks.into_iter().map(|remark| problem(name, template, text, remark)).collect();
-    LookedAt { document: Some(document), digest, problems }
+    LookedAt { document: Some(document), digest, map: None, problems }
 }
 
 /// A remark as a problem: at a line of the site's file where that is known, else with the place in the document.
@@ -204,6 +308,25 @@ fn problem(name: &DocumentName, template: Option<Template<'_>>, text: &str, rema
         }
     };
     NodeProblem { rule, problem: Problem { place: Some(place), message, hint } }
+}
+
+/// A remark on what the client renders of a document as a problem of the document.
+fn problem_of_rendered(
+    name: &DocumentName,
+    template: Option<Template<'_>>,
+    rendered: &str,
+    map: &SourceMap,
+    remark: Remark,
+) -> NodeProblem {
+    let served = remark.at.and_then(|at| map.place(rendered, at));
+    let hint = match remark.at.filter(|_| served.is_none()) {
+        None => remark.hint,
+        Some((line, column)) => {
+            let look = format!("line {line}, column {column} of what `mds render NODE {name} --as-client` prints");
+            Some(remark.hint.map_or_else(|| format!("look at {look}"), |hint| format!("{hint}; it is {look}")).into())
+        }
+    };
+    problem(name, template, map.served(), Remark { at: served, hint, ..remark })
 }
 
 #[cfg(test)]

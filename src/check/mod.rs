@@ -3,6 +3,7 @@
 //! Nothing here stops at the first finding. A finding of severity error keeps a release from being published.
 
 mod catalogue;
+mod client;
 mod cloud_config;
 mod conflicts;
 mod document;
@@ -30,6 +31,7 @@ mod waivers;
 mod yaml;
 
 pub use catalogue::{AnyRule, RULES, Rule};
+pub use client::{ClientView, client_view};
 pub use cloud_config::{CloudConfigSchema, Step, Violation, ViolationKind};
 pub use conflicts::conflicts;
 pub use finding::{Finding, Severity, Summary};

@@ -11,7 +11,7 @@ use super::remark::Remark;
 use super::site_rules::SiteRules;
 use super::{header, merging, secrets, size, yaml};
 use crate::render::{NodeFacts, RenderProblem};
-use crate::settings::{CheckSettings, Duplicate, Level};
+use crate::settings::{CheckSettings, Duplicate, Level, RenderSettings};
 use crate::site::Site;
 use crate::types::Problems;
 
@@ -32,6 +32,8 @@ const DOCUMENT_RULES: &[DocumentRule] = &[
 pub struct Rulebook {
     /// `[check]`
     pub(super) settings: CheckSettings,
+    /// `[render]`
+    pub(super) render: RenderSettings,
     /// Whether meta-data is made of a template of the site's own.
     pub(super) has_own_meta_data: bool,
     /// `rules/`
@@ -55,6 +57,7 @@ impl Rulebook {
         let schema = CloudConfigSchema::of_site(site).map_err(|problem| problems.push(problem)).ok();
         let rulebook = Self {
             settings: site.settings.check.clone(),
+            render: site.settings.render.clone(),
             has_own_meta_data: site.files.contains_key("templates/meta-data"),
             site_rules: SiteRules::read(site),
             schema,
@@ -100,11 +103,21 @@ impl Rulebook {
                 "the document begins with a byte order mark, so cloud-init does not see what it is and ignores it";
             return vec![Remark::new(yaml::SYNTAX, message).with_hint("save the file as UTF-8 without BOM")];
         }
-        let mut remarks = match document.is_yaml() {
+        let remarks = match document.is_yaml() {
             true if is_fine => Vec::new(),
             true => yaml::remarks(&document.text),
             false => header::unknown_header(&document.text).into_iter().collect(),
         };
+        self.with_document_rules(document, remarks)
+    }
+
+    /// As [`Rulebook::remarks`], about what the client has rendered.
+    pub(super) fn remarks_on_rendered(&self, document: &mut Document, is_fine: bool) -> Vec<Remark> {
+        let remarks = if document.is_yaml() && !is_fine { yaml::remarks(&document.text) } else { Vec::new() };
+        self.with_document_rules(document, remarks)
+    }
+
+    fn with_document_rules(&self, document: &mut Document, mut remarks: Vec<Remark>) -> Vec<Remark> {
         if !remarks.iter().any(|remark| yaml::is_unreadable(&remark.rule)) {
             document.read();
             remarks.extend(DOCUMENT_RULES.iter().flat_map(|rule| rule(self, document)));
