@@ -1,19 +1,21 @@
 //! `mds render`: the bytes one node would get.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args};
-use mds::check::{Finding, document_inspector};
+use mds::check::{Finding, Severity, client_view, document_inspector, with_severities};
 use mds::inventory::Selector;
 use mds::pipeline::{NoObserver, prepare};
 use mds::render::{Stopped, render_some};
+use mds::settings::SiteSettings;
 use mds::types::{DocumentName, GroupLabel, NodeId};
 use serde_json::{Map, Value, json};
 
 use super::arguments::{FetchArguments, SiteArguments, TreeArguments, is_typed, release_of};
 use super::error::CliError;
-use super::output::Output;
+use super::output::{Output, eprint};
 use super::progress::Progress;
 use super::pull::inventory;
 
@@ -26,7 +28,8 @@ Examples:
   mds render x1000c0s0b0n0 --site site              every document of a node
   mds render 10.252.0.26 network-config --site site one document, by address
   mds render tc1000 compute.yaml                    from the current release
-  mds render 1000 meta-data --release 4f2a          from an earlier one")]
+  mds render 1000 meta-data --release 4f2a          from an earlier one
+  mds render tc1000 compute.yaml --as-client        as the node has it after its own rendering")]
 pub(crate) struct RenderArguments {
     /// The node: its id, hostname, NID, IP or MAC address
     #[arg(value_name = "NODE")]
@@ -37,6 +40,11 @@ pub(crate) struct RenderArguments {
     /// The release to take it from, by id or its first digits [default: the current one]
     #[arg(long, value_name = "ID")]
     release: Option<String>,
+    /// Print documents that begin with `## template: jinja` as the node has them after rendering them itself
+    ///
+    /// What only the machine knows, such as its kernel, is taken to be what Debian 13 has, which is said.
+    #[arg(long)]
+    as_client: bool,
     #[command(flatten)]
     pub(super) site: SiteArguments,
     #[command(flatten)]
@@ -50,6 +58,9 @@ struct Documents {
     node: NodeId,
     groups: Vec<GroupLabel>,
     bodies: Vec<(DocumentName, Vec<u8>)>,
+    /// The files of the site that documents are made of, where they are known.
+    files: BTreeMap<DocumentName, String>,
+    settings: SiteSettings,
 }
 
 pub(crate) fn run(arguments: &RenderArguments, matches: &ArgMatches, output: &Output) -> Result<ExitCode, CliError> {
@@ -59,6 +70,8 @@ pub(crate) fn run(arguments: &RenderArguments, matches: &ArgMatches, output: &Ou
         false => from_release(arguments, &selector)?,
     };
     documents.bodies.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let meta_data = documents.bodies.iter().find(|(name, _)| *name == DocumentName::MetaData);
+    let meta_data = meta_data.map(|(_, body)| body.clone()).unwrap_or_default();
     if let Some(wanted) = &arguments.document {
         let names: Vec<String> = documents.bodies.iter().map(|(name, _)| name.to_string()).collect();
         documents.bodies.retain(|(name, _)| name == wanted);
@@ -72,8 +85,36 @@ pub(crate) fn run(arguments: &RenderArguments, matches: &ArgMatches, output: &Ou
             return Err(CliError::failure(message).with_hint(format!("it has {}", names.join(", "))));
         }
     }
+    let findings = if arguments.as_client { render_as_client(&mut documents, &meta_data) } else { Vec::new() };
     print(arguments, &documents, output)?;
-    Ok(ExitCode::SUCCESS)
+    match findings.iter().any(|finding| finding.severity == Severity::Error) {
+        true => Err(CliError::Findings(findings)),
+        false => {
+            if !findings.is_empty() {
+                output.findings(&findings);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Puts what the client makes of documents in their places, and says what was taken for what is not known here.
+fn render_as_client(documents: &mut Documents, meta_data: &[u8]) -> Vec<Finding> {
+    let (mut findings, mut stand_ins) = (Vec::new(), BTreeSet::new());
+    let most_bytes = documents.settings.render.max_document_bytes;
+    for (name, body) in &mut documents.bodies {
+        let file = documents.files.get(name).cloned().unwrap_or_else(|| name.to_string());
+        let Some(view) = client_view(meta_data, name, body, &file, most_bytes) else { continue };
+        *body = view.body;
+        findings.extend(view.findings);
+        stand_ins.extend(view.stand_ins);
+    }
+    if !stand_ins.is_empty() {
+        let names: Vec<String> = stand_ins.into_iter().collect();
+        let names = names.join(", ");
+        eprint(&format!("note: what only the machine knows has the values of Debian 13 here: {names}\n"));
+    }
+    with_severities(&documents.settings.check, findings)
 }
 
 /// A site that is only named in the environment gives way to a release or tree of the command line.
@@ -102,7 +143,14 @@ fn from_site(arguments: &RenderArguments, selector: &Selector) -> Result<Documen
         Ok::<(), Infallible>(())
     });
     match rendered {
-        Ok(_) => Ok(Documents { node: facts.id().clone(), groups: facts.groups.clone(), bodies }),
+        Ok(_) => {
+            let file = |name: &DocumentName| {
+                plan.template_of(facts, name).map(|template| (name.clone(), template.path.to_owned()))
+            };
+            let files = bodies.iter().filter_map(|(name, _)| file(name)).collect();
+            let settings = prepared.site.settings.clone();
+            Ok(Documents { node: facts.id().clone(), groups: facts.groups.clone(), bodies, files, settings })
+        }
         Err(Stopped::Problems { problems, .. }) => {
             Err(CliError::Findings(problems.into_iter().map(Finding::from).collect()))
         }
@@ -122,7 +170,13 @@ fn from_release(arguments: &RenderArguments, selector: &Selector) -> Result<Docu
         .iter()
         .filter_map(|(name, digest)| release.object(digest).map(|body| (name.clone(), body.to_vec())))
         .collect();
-    Ok(Documents { node: node.id.clone(), groups: node.groups.clone(), bodies })
+    Ok(Documents {
+        node: node.id.clone(),
+        groups: node.groups.clone(),
+        bodies,
+        files: BTreeMap::new(),
+        settings: SiteSettings::default(),
+    })
 }
 
 fn print(arguments: &RenderArguments, documents: &Documents, output: &Output) -> Result<(), CliError> {
