@@ -100,7 +100,8 @@ fn disagreement(case: &Case, client: &Render) -> Option<String> {
         _ if case.is_unjudged => rules == ["client-template-unchecked"],
         // The client only warns about what it goes on with.
         Some(text) => ours.body == text.as_bytes() && has_error != client.warnings.is_empty(),
-        None => has_error,
+        // Of an empty document it says nothing.
+        None => has_error != client.warnings.is_empty(),
     };
     let said = ours.findings.iter().map(|finding| &finding.problem.message);
     (!is_same).then(|| {

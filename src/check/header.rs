@@ -52,9 +52,15 @@ pub(super) fn is_jinja(text: &[u8]) -> bool {
     head.is_some_and(|head| head.eq_ignore_ascii_case(JINJA.as_bytes()))
 }
 
-/// What is wrong with the header of what a jinja template has become. Nothing is when it is empty.
+/// What is wrong with the header of what a jinja template has become. Nothing is when it is empty, to the last line end.
 pub(super) fn unknown_after_jinja(rendered: &str) -> Option<Remark> {
     let head = head(rendered);
+    if head.is_empty() && !rendered.is_empty() {
+        let message = "what the client renders of the document is white space, which it does not take for an empty \
+                       document: it warns, and the boot counts as degraded";
+        let hint = "put `#cloud-config` above the condition, and `{}` into its other branch";
+        return Some(remark(message, hint.to_owned()));
+    }
     let is_known = head.is_empty()
         || is_cloud_config(rendered)
         || HEADERS[1..AFTER_JINJA].iter().any(|header| head.starts_with(header));

@@ -168,6 +168,12 @@ const DOCUMENTS: &[&str] = &[
     "## template: jinja\n#cloud-config-archive\n- a\n",
     "## template: jinja\na: 1\n",
     "## template: jinja\n## template: jinja\n#cloud-config\n",
+    "## template: jinja\n",
+    "## template: jinja",
+    "## template: jinja\n\n",
+    "## template: jinja\n{% if false %}\n#cloud-config\n{% endif %}\n",
+    "## template: jinja\n{% if false %}#cloud-config{% endif %}",
+    "## template: jinja\n#cloud-config\n",
 ];
 
 /// Every template for a client.

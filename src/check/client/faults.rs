@@ -26,6 +26,20 @@ pub(super) enum Stop {
     TooMuch(Remark),
 }
 
+impl Stop {
+    /// What there is to say.
+    pub(super) fn remark(self) -> Remark {
+        match self {
+            Self::Lost(remark) | Self::Unjudged(remark) | Self::TooMuch(remark) => remark,
+        }
+    }
+}
+
+/// A filter that the client's jinja does not have.
+pub(super) fn unknown_filter(name: &str, at: Spot) -> Remark {
+    Remark::at(RULE, at, format!("the client's jinja does not have the filter `{name}`, {LOST}"))
+}
+
 /// What a failure means.
 pub(super) fn stop_of(error: &Error, source: &Source, events: &Events) -> Stop {
     let at = place_of(error, source);
@@ -39,7 +53,7 @@ pub(super) fn stop_of(error: &Error, source: &Source, events: &Events) -> Stop {
         ErrorKind::SyntaxError if detail.starts_with("expected call expression") => unjudged(at, "what `do` does"),
         ErrorKind::SyntaxError | ErrorKind::BadEscape => lost(format!("jinja cannot read this: {detail}; {LOST}")),
         ErrorKind::UnknownFilter | ErrorKind::UnknownTest => {
-            lost(format!("the client's jinja does not have what is asked for ({detail}), {LOST}"))
+            lost(format!("the client's jinja does not have what is asked for: {detail}, {LOST}"))
         }
         ErrorKind::UnknownMethod => lost(format!("a value does not have the method that is called on it, {LOST}")),
         ErrorKind::CannotUnpack => lost(format!("a value cannot be taken apart into these names, {LOST}")),

@@ -67,9 +67,9 @@ pub(super) fn assemble(
     let mut done = 0;
     for span in spans {
         let (range, from) = (span.output_range(), span.source_range());
-        text.push_str(&rendered[done..range.start]);
+        text.push_str(rendered.get(done..range.start).unwrap_or_default());
         done = range.end;
-        let (start, piece) = (text.len(), &rendered[range]);
+        let (start, piece) = (text.len(), rendered.get(range).unwrap_or_default());
         let is_raw = span.kind() == OutputSpanKind::Raw;
         if is_raw || !piece.contains(NAMELESS) {
             text.push_str(piece);
@@ -86,6 +86,6 @@ pub(super) fn assemble(
         }
         parts.push(Part { start, end: text.len(), source: from.start, is_raw });
     }
-    text.push_str(&rendered[done..]);
+    text.push_str(rendered.get(done..).unwrap_or_default());
     (text, SourceMap { served: Arc::clone(served), header, parts }, nameless)
 }

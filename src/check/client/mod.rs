@@ -12,6 +12,7 @@ mod instance_data;
 mod map;
 mod names;
 mod source;
+mod tags;
 mod template;
 mod view;
 

@@ -10,8 +10,9 @@ use super::super::remark::{Remark, Spot};
 use super::environment::environment;
 use super::faults::{self, Stop};
 use super::map::{Nameless, SourceMap, assemble};
-use super::names::{MISSING, Names};
+use super::names::{Events, MISSING, Names};
 use super::source::spot_of;
+use super::tags::unknown_filter;
 use super::{RULE, UNDEFINED_RULE};
 use crate::types::Digest;
 
@@ -87,9 +88,11 @@ impl ClientTemplate {
         let mut environment = environment(fuel);
         let fault = header_fault(&source).or_else(|| {
             let added = environment.add_template_owned(NAME, source.text().to_owned());
-            added.err().map(|error| match faults::stop_of(&error, &source, &Default::default()) {
-                Stop::Lost(remark) | Stop::Unjudged(remark) | Stop::TooMuch(remark) => remark,
-            })
+            added.err().map(|error| faults::stop_of(&error, &source, &Events::default()).remark())
+        });
+        let fault = fault.or_else(|| {
+            let (offset, name) = unknown_filter(source.text())?;
+            Some(faults::unknown_filter(name, source.spot(offset)))
         });
         Self { environment, source, fault, too_much: AtomicUsize::new(0), most_bytes }
     }
@@ -99,13 +102,10 @@ impl ClientTemplate {
         match self.try_render(names) {
             Ok(rendering) => rendering,
             Err(stop) => {
-                let remark = match stop {
-                    Stop::TooMuch(remark) => {
-                        self.too_much.fetch_add(1, Ordering::Relaxed);
-                        remark
-                    }
-                    Stop::Lost(remark) | Stop::Unjudged(remark) => remark,
-                };
+                if matches!(stop, Stop::TooMuch(_)) {
+                    self.too_much.fetch_add(1, Ordering::Relaxed);
+                }
+                let remark = stop.remark();
                 ClientRendering { document: None, remarks: vec![remark], stand_ins: Vec::new() }
             }
         }

@@ -1,4 +1,7 @@
+use proptest::prelude::*;
+
 use super::super::fixture::problems_of;
+use super::{ClientTemplate, Names};
 
 const SETTINGS: (&str, &str) = ("mds.toml", "[cluster]\nname = \"tundra\"\nbase_url = \"http://10.0.0.1\"\n");
 const PATH: &str = "groups/a/cloud-config.yaml";
@@ -51,6 +54,9 @@ fn what_the_client_renders_is_checked_and_found_in_the_template() {
     assert_said("a: {{ '0644' }}\n", "yaml-ambiguous-value", "3:7", &[]);
     let header = said_of(&[(PATH, "## template: jinja\n{% if true %}\n#cloud-confg\n{% endif %}\na: 1\n")]);
     assert!(header[0].contains("unknown-header") && header[0].contains("did you mean `#cloud-config`"), "{header:?}");
+    let white = said_of(&[(PATH, "## template: jinja\n{% if false %}\n#cloud-config\n{% endif %}\n")]);
+    assert!(white.len() == 1 && white[0].contains("white space"), "{white:?}");
+    assert_eq!(said_of(&[(PATH, "## template: jinja\n{% if false %}\n#cloud-config\n{% endif %}")]), [""; 0]);
     for lost in ["#include\nhttp://x\n", "#cloud-config-archive\n- a\n", "a: 1\n"] {
         let said = said_of(&[(PATH, &format!("## template: jinja\n{{# c #}}{lost}"))]);
         assert!(said[0].starts_with("unknown-header"), "{said:?}");
@@ -105,7 +111,8 @@ fn what_the_client_cannot_render_it_loses() {
         ("a: {{ v1.region\n", "3:10", "expected end of variable block"),
         ("x: 1\n{% if true %}\na: 1\n", "5:1", "unexpected end of input"),
         ("a: {{ v1.region | b64encode }}\n", "3:19", "b64encode"),
-        ("a: {{ 'a,b' | split(',') }}\n", "3:15", "split"),
+        ("{% for x in [] %}{{ x | b64encode }}{% endfor %}\n", "3:25", "b64encode"),
+        ("a: {{ 'a,b' | split(',') if true }}\n", "3:15", "split"),
         ("a: {{ 'a' is startingwith 'a' }}\n", "3:14", "startingwith"),
         ("a: {{ 'a' + 1 }}\n", "3:7", "operator"),
         ("a: {{ v1.region.get('x') }}\n", "3:16", "method"),
@@ -161,4 +168,27 @@ fn a_template_cannot_burn_the_check() {
     }
     let deep = format!("a: {{{{ {}1{} }}}}\n", "(".repeat(10_000), ")".repeat(10_000));
     assert_eq!(said(&deep)[0].0, "client-template");
+}
+
+proptest! {
+    #[test]
+    fn no_template_makes_it_panic(
+        pieces in prop::collection::vec(
+            prop::sample::select(vec![
+                "{{", "}}", "{%", "%}", "{#", "#}", "-", " ", "\n", "\r\n", "é", "a", "nope", ".", "[", "]", "'", "\"", "\\",
+                "|", "upper", "default", "if ", "else", "endif", "for ", "in ", "endfor", "raw", "endraw", "set ", "=",
+                "v1", "ds", "meta_data", "region", "(", ")", "{", "}", "1", "~", "+", "*", "is ", "macro ", "endmacro",
+            ]),
+            0..40,
+        )
+    ) {
+        let names = Names::new(None);
+        let rendering = ClientTemplate::new(&format!("## template: jinja\n{}", pieces.concat()), 4096).render(&names);
+        if let Some((text, map)) = &rendering.document {
+            for line in 1..4 {
+                map.place(text, (line, 1));
+            }
+        }
+        prop_assert!(rendering.document.is_some() || !rendering.remarks.is_empty());
+    }
 }
