@@ -10,6 +10,8 @@ mod harness;
 
 #[path = "client_templates/corpus.rs"]
 mod corpus;
+#[path = "client_templates/made_up.rs"]
+mod made_up;
 #[path = "client_templates/real.rs"]
 mod real;
 
@@ -47,6 +49,21 @@ fn client_22_is_the_worse_for_every_error() {
 #[test]
 fn client_25_is_the_worse_for_every_error() {
     errors_are_errors(Client::Trixie);
+}
+
+#[test]
+fn what_client_25_takes_without_a_word_is_no_error() {
+    let Some(root) = Root::of(Client::Trixie) else { return };
+    let texts = made_up::templates(600);
+    let answer = real::ask(&root, META_DATA, &texts);
+    let is_error = |text: &str| view(text).findings.iter().any(|finding| finding.severity == Severity::Error);
+    let (fine, bad): (Vec<_>, Vec<_>) =
+        texts.iter().zip(&answer.renders).partition(|(_, render)| render.text.is_some() && render.warnings.is_empty());
+    let wrong: Vec<&String> = fine.iter().map(|(text, _)| *text).filter(|text| is_error(text)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // What it does not take is mostly found: some of it cannot be judged.
+    let found = bad.iter().filter(|(text, _)| is_error(text)).count();
+    assert!(fine.len() > 200 && found * 2 > bad.len(), "{} fine, {found} found of {}", fine.len(), bad.len());
 }
 
 /// By rule: a document that breaks it, and its mended form.

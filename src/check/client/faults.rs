@@ -6,6 +6,7 @@ use super::super::remark::{Remark, Spot};
 use super::environment::unjudged_part;
 use super::names::{Events, Gone, MISSING};
 use super::source::{dashed_name, find_name, spot_of};
+use super::tags::{Use, use_of};
 use super::template::Source;
 use super::{LOOP_RULE, RULE, UNDEFINED_RULE, UNJUDGED_RULE};
 
@@ -101,6 +102,10 @@ fn lost_without_name(at: Option<Spot>) -> Stop {
 
 /// An operator that Python does not have for these values, or one that it has.
 fn arithmetic(detail: &str, at: Option<Spot>, source: &Source, events: &Events) -> Stop {
+    // Python formats texts with `%`, of whatever it is.
+    if detail.contains("use % operator") {
+        return unjudged(at, "an operator of it");
+    }
     let is_of_missing = detail.contains(MISSING_KIND) || detail.contains("undefined");
     // Of two that are subtracted, the first is made first.
     let made: Vec<Gone> = events.made.iter().map(super::names::Missing::gone).collect();
@@ -108,8 +113,8 @@ fn arithmetic(detail: &str, at: Option<Spot>, source: &Source, events: &Events) 
     match dashed.or(made.last()) {
         Some(gone) if is_of_missing => Stop::Lost(asked(gone, source)),
         None if is_of_missing => lost_without_name(at),
-        // Python formats texts with `%`, and counts with booleans.
-        _ if detail.contains("use % operator") || detail.contains("bool") => unjudged(at, "an operator of it"),
+        // Python counts with them.
+        _ if detail.contains("bool") => unjudged(at, "an operator of it"),
         _ => Stop::Lost(remark(RULE, at, format!("an operator does not fit its values (jinja {detail}), {LOST}"))),
     }
 }
@@ -123,9 +128,29 @@ fn asked(gone: &Gone, source: &Source) -> Remark {
     remark(UNDEFINED_RULE, at, message).with_hint(hint)
 }
 
-/// Remarks on missing names that the client goes on with.
-pub(super) fn undefined(events: &Events, source: &Source) -> Vec<Remark> {
-    let printed = events.printed.iter().map(|gone| {
+/// What Python refuses to compare, or to go through, and our jinja does not.
+pub(super) fn refused(events: &Events, source: &Source) -> Option<Remark> {
+    let of_missing = events.made.iter().map(super::names::Missing::gone).find_map(|gone| {
+        let (_, what) = use_of(source.text(), &gone.path)?;
+        (what == Use::Compared).then(|| asked(&gone, source))
+    });
+    of_missing.or_else(|| {
+        events.nothing.iter().find_map(|path| {
+            let (offset, what) = use_of(source.text(), path)?;
+            let done = if what == Use::Compared { "compared by size" } else { "gone through" };
+            let message = format!("`{path}` is None on the node, and is {done}, {LOST}");
+            let hint = "guard it with `if`, or give it a value in meta-data";
+            Some(Remark::at(RULE, source.spot(offset), message).with_hint(hint))
+        })
+    })
+}
+
+/// Remarks on missing names that the client goes on with, in what it rendered.
+pub(super) fn undefined(events: &Events, rendered: &str, source: &Source) -> Vec<Remark> {
+    // A filter may have changed the case; and what is only compared does no harm.
+    let rendered = if events.printed.is_empty() { String::new() } else { rendered.to_lowercase() };
+    let is_in_it = |gone: &&Gone| rendered.contains(&format!("{MISSING}{}", gone.key).to_lowercase());
+    let printed = events.printed.iter().filter(is_in_it).map(|gone| {
         let message =
             format!("`{}` is not defined on the node, which writes {MISSING}{} in its place", gone.path, gone.key);
         named(UNDEFINED_RULE, gone, message, source)

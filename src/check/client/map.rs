@@ -76,10 +76,11 @@ pub(super) fn assemble(
         } else {
             let expression = source.get(from.clone()).unwrap_or_default().trim();
             // An `if` without `else` prints nothing, and nothing is missing.
-            if expression.contains(" if ") {
+            if expression.contains(" if ") && !expression.contains(" else ") {
                 text.push_str(&piece.replace(NAMELESS, ""));
             } else {
-                let name = last_name(expression).unwrap_or("None").to_owned();
+                let value = expression.split(" if ").next().unwrap_or(expression);
+                let name = last_name(value).unwrap_or("None").to_owned();
                 text.push_str(&piece.replace(NAMELESS, &format!("{MISSING}{name}")));
                 nameless.push(Nameless { expression: expression.to_owned(), name, offset: from.start });
             }

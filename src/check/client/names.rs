@@ -20,11 +20,11 @@ use crate::types::nearest;
 /// What the client writes before a missing name.
 pub(super) const MISSING: &str = "CI_MISSING_JINJA_VAR/";
 /// Methods of Python's `dict`: behind a dot they count more than a key of the same name.
-const DICT_METHODS: [&str; 11] =
+pub(super) const DICT_METHODS: [&str; 11] =
     ["clear", "copy", "fromkeys", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values"];
 
-/// Missing names that are kept for when the template fails.
-const MOST_MADE: usize = 4;
+/// Missing names that are kept for later.
+const MOST_MADE: usize = 16;
 
 /// A name that is not there, as messages have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(super) struct Events {
     pub(super) asked: Vec<Gone>,
     /// The last missing names of all.
     pub(super) made: Vec<Missing>,
+    /// Names of `None`.
+    pub(super) nothing: Vec<String>,
     /// Names of what only the machine knows.
     pub(super) stand_ins: Vec<String>,
 }
@@ -156,6 +158,9 @@ impl Dict {
         };
         if is_stand_in {
             self.log.note(|events| add(&mut events.stand_ins, self.path_of(key)));
+        }
+        if value.is_none() {
+            self.log.note(|events| add(&mut events.nothing, self.path_of(key)));
         }
         Some(value.clone())
     }

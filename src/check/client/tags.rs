@@ -58,6 +58,9 @@ const FILTERS: [&str; 54] = [
     "xmlattr",
 ];
 
+/// Words before a bracket that begins a list.
+const KEYWORDS: [&str; 9] = ["and", "do", "elif", "else", "if", "in", "is", "not", "or"];
+
 /// A tag that is no comment and does not stand in a raw block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag<'a> {
@@ -138,6 +141,97 @@ fn after_raw(source: &str, start: usize) -> usize {
     ends.and_then(|at| rest[at..].find("%}").map(|length| start + at + length + 2)).unwrap_or(source.len())
 }
 
+/// A template in which subscripts that are names, such as `['rack']`, are written as `.rack` with blanks behind, so that
+/// all places stay. To jinja both are the same, but for names of methods.
+pub(super) fn with_dots(source: &str, is_method: impl Fn(&str) -> bool) -> String {
+    let mut bytes = source.as_bytes().to_vec();
+    for tag in tags(source) {
+        for (open, name) in subscripts(tag.text).filter(|(_, name)| !is_method(name)) {
+            let start = tag.start + open;
+            let end = start + name.len() + "['']".len();
+            bytes[start] = b'.';
+            bytes[start + 1..=start + name.len()].copy_from_slice(name.as_bytes());
+            bytes[start + 1 + name.len()..end].fill(b' ');
+        }
+    }
+    // Names are ASCII, and what they take the place of is too.
+    String::from_utf8(bytes).unwrap_or_else(|_| source.to_owned())
+}
+
+/// Subscripts of a tag that are names in quotes, with the places of their brackets.
+fn subscripts(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let brackets = outside_of_texts(text).filter(|(_, letter)| *letter == '[');
+    brackets.filter_map(move |(open, _)| {
+        let before = &text[..open];
+        let word = before.rsplit(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap_or_default();
+        let is_value = before.ends_with([']', ')']) || (!word.is_empty() && !KEYWORDS.contains(&word));
+        let inside = text[open + 1..].split(']').next()?;
+        let name = ['\'', '"'].iter().find_map(|quote| inside.strip_prefix(*quote)?.strip_suffix(*quote))?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !name.starts_with(|first: char| first.is_ascii_digit())
+            && !name.is_empty();
+        (is_value && is_name).then_some((open, name))
+    })
+}
+
+/// The letters of a tag that stand in no text.
+fn outside_of_texts(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut quote, mut is_escaped) = (None, false);
+    text.char_indices().filter(move |(_, letter)| {
+        if is_escaped {
+            is_escaped = false;
+        } else if let Some(open) = quote {
+            is_escaped = *letter == '\\';
+            quote = Some(open).filter(|open| open != letter);
+        } else if ['\'', '"'].contains(letter) {
+            quote = Some(*letter);
+        } else {
+            return true;
+        }
+        false
+    })
+}
+
+/// What a template does with a value that Python refuses for some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It is compared by size.
+    Compared,
+    /// It is gone through.
+    Looped,
+}
+
+/// What a template does with a name, with the byte where it stands: if it stands in one place only, since else it may
+/// be another than the one that is rendered.
+pub(super) fn use_of(source: &str, path: &str) -> Option<(usize, Use)> {
+    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let mut places = tags(source).into_iter().flat_map(|tag| {
+        let found = tag.text.match_indices(path).map(move |(at, _)| (tag, at));
+        found.filter(|(tag, at)| {
+            let (before, after) = (&tag.text[..*at], &tag.text[at + path.len()..]);
+            !after.starts_with(is_word) && !before.ends_with(|last: char| is_word(last) || last == '.')
+        })
+    });
+    let (tag, at) = places.next()?;
+    if places.next().is_some() {
+        return None;
+    }
+    let before = tag.text[..at].trim_end();
+    let after = tag.text[at + path.len()..].trim_start();
+    let is_size = |sign: &str| sign.starts_with('<') || sign.starts_with('>');
+    let sizes = ["<", ">", "<=", ">="];
+    let is_looped = tag.is_block
+        && tag.word() == "for"
+        && before.ends_with(" in")
+        && (matches!(after, "" | "-" | "+") || after.starts_with("if ") || after.starts_with("recursive"));
+    let what = match is_looped {
+        true => Use::Looped,
+        false if is_size(after) || sizes.iter().any(|sign| before.ends_with(sign)) => Use::Compared,
+        false => return None,
+    };
+    Some((tag.start + at, what))
+}
+
 /// The first filter that jinja2 does not have where it refuses the whole template for it, used or not: outside of
 /// conditions, as others fail only when they are used. With the byte where it stands.
 pub(super) fn unknown_filter(source: &str) -> Option<(usize, &str)> {
@@ -161,18 +255,7 @@ pub(super) fn unknown_filter(source: &str) -> Option<(usize, &str)> {
 
 /// The names of filters in a tag, with their places in it.
 fn filters(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let (mut quote, mut is_escaped) = (None, false);
-    let pipes = text.char_indices().filter(move |(_, letter)| {
-        if is_escaped {
-            is_escaped = false;
-        } else if let Some(open) = quote {
-            is_escaped = *letter == '\\';
-            quote = Some(open).filter(|open| open != letter);
-        } else if ['\'', '"'].contains(letter) {
-            quote = Some(*letter);
-        }
-        quote.is_none() && *letter == '|'
-    });
+    let pipes = outside_of_texts(text).filter(|(_, letter)| *letter == '|');
     pipes.filter_map(|(pipe, _)| {
         let rest = text[pipe + 1..].trim_start();
         let length = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(rest.len());
@@ -194,6 +277,33 @@ mod tests {
         assert_eq!(texts("{{ '}}' }}{{ {'a': {}} }}{{ \"\\\"}}\" }}"), ["'}}'", "{'a': {}}", "\"\\\"}}\""]);
         assert_eq!(texts("{# {{ a }} #}{%- raw -%}{{ b }}{%- endraw -%}{{ c }}"), ["c"]);
         assert_eq!(texts("{{ é }}{{ a"), ["é"]);
+    }
+
+    #[test]
+    fn subscripts_that_are_names_become_names() {
+        let dotted = |source| with_dots(source, |name| name == "items");
+        assert_eq!(dotted("{{ a['b'][\"c\"].d(e)['f'] }}['g']"), "{{ a.b   .c   .d(e).f    }}['g']");
+        for same in [
+            "{{ ['a'] + b['c-d'] }}{% for x in['a'] %}",
+            "{{ \"x['a']\" }}{# a['b'] #}",
+            "{{ a['items'] }}",
+            "{{ é }}{{ é['é'] }}",
+        ] {
+            assert_eq!(dotted(same), same);
+        }
+    }
+
+    #[test]
+    fn what_is_done_with_a_name_is_known_if_it_stands_once() {
+        let done = |source| use_of(source, "a.b").map(|(_, what)| what);
+        assert_eq!(done("a.b {% for x in a.b %}"), Some(Use::Looped));
+        assert_eq!(done("{%- for x in a.b if x -%}"), Some(Use::Looped));
+        assert_eq!(done("{% if a.b >= 3 %}"), Some(Use::Compared));
+        assert_eq!(done("{{ 3 < a.b }}"), Some(Use::Compared));
+        for none in ["{{ a.b }}", "{% for x in a.b or [] %}", "{{ a.b > 1 }}{{ a.b }}", "{{ a.bc > 1 }}{{ x.a.b > 1 }}"]
+        {
+            assert_eq!(done(none), None, "{none}");
+        }
     }
 
     #[test]

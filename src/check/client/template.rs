@@ -10,9 +10,9 @@ use super::super::remark::{Remark, Spot};
 use super::environment::environment;
 use super::faults::{self, Stop};
 use super::map::{Nameless, SourceMap, assemble};
-use super::names::{Events, MISSING, Names};
+use super::names::{DICT_METHODS, Events, MISSING, Names};
 use super::source::spot_of;
-use super::tags::unknown_filter;
+use super::tags::{unknown_filter, with_dots};
 use super::{RULE, UNDEFINED_RULE};
 use crate::types::Digest;
 
@@ -32,12 +32,13 @@ const NAME: &str = "document";
 pub(super) struct Source {
     served: Arc<str>,
     header: usize,
+    text: String,
 }
 
 impl Source {
-    /// What jinja reads: all but the first line.
+    /// What jinja reads: all but the first line, with dots for subscripts.
     pub(super) fn text(&self) -> &str {
-        &self.served[self.header..]
+        &self.text
     }
 
     /// The place in the document of a byte of what jinja reads.
@@ -83,7 +84,8 @@ impl ClientTemplate {
         // As jinja does. Python's `str` has no other line ends in a document that came over HTTP.
         let served: Arc<str> = text.replace("\r\n", "\n").replace('\r', "\n").into();
         let header = served.find('\n').map_or(served.len(), |newline| newline + 1);
-        let source = Source { served, header };
+        let text = with_dots(&served[header..], |name| DICT_METHODS.contains(&name));
+        let source = Source { served, header, text };
         let fuel = MOST_STEPS + most_bytes as u64 / BYTES_PER_STEP;
         let mut environment = environment(fuel);
         let fault = header_fault(&source).or_else(|| {
@@ -122,16 +124,19 @@ impl ClientTemplate {
             self.environment.get_template(NAME).and_then(|template| template.render_with_spans(names.root.clone()));
         let events = names.log.take();
         let (rendered, spans) = rendered.map_err(|error| faults::stop_of(&error, &self.source, &events))?;
+        if let Some(remark) = faults::refused(&events, &self.source) {
+            return Err(Stop::Lost(remark));
+        }
         if rendered.len() > self.most_bytes {
             return Err(Stop::TooMuch(faults::too_much("it becomes larger than [render] max_document_bytes", None)));
         }
-        let Source { served, header } = &self.source;
+        let Source { served, header, .. } = &self.source;
         let (mut text, map, nameless) = assemble(served, *header, &rendered, &spans);
         // Jinja takes one from the end, and the client puts it back.
         if served.ends_with('\n') && *header < served.len() {
             text.push('\n');
         }
-        let mut remarks = faults::undefined(&events, &self.source);
+        let mut remarks = faults::undefined(&events, &text, &self.source);
         remarks.extend(nameless.iter().map(|nameless| self.nameless(nameless)));
         remarks.dedup();
         remarks.extend(header::unknown_after_jinja(&text).map(|remark| Remark { at: Some((1, 1)), ..remark }));

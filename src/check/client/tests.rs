@@ -75,7 +75,14 @@ fn names_that_are_not_defined_are_named_with_what_was_meant() {
     assert_said("a: {{ nope.more }}\n", rule, "3:7", &["`nope`", "ignore the whole document"]);
     assert_said("a: {{ nope() }}\n", rule, "3:7", &["ignore the whole document"]);
     assert_said("a: {{ nope | int }}\n", rule, "3:7", &["ignore the whole document"]);
-    assert_said("a: {{ ds.meta_data['nope'].more }}\n", rule, "3:19", &["ignore the whole document"]);
+    assert_said(
+        "a: {{ ds.meta_data['nope'].more }}\n",
+        rule,
+        "3:7",
+        &["`ds.meta_data.nope`", "ignore the whole document"],
+    );
+    assert_said("a: {{ ds.meta_data['nope'] | upper }}\n", rule, "3:7", &["`ds.meta_data.nope`"]);
+    assert_said("{% if nope > 3 %}\na: 1\n{% endif %}\n", rule, "3:7", &["ignore the whole document"]);
 }
 
 #[test]
@@ -116,6 +123,8 @@ fn what_the_client_cannot_render_it_loses() {
         ("a: {{ 'a' is startingwith 'a' }}\n", "3:14", "startingwith"),
         ("a: {{ 'a' + 1 }}\n", "3:7", "operator"),
         ("a: {{ v1.region.get('x') }}\n", "3:16", "method"),
+        ("{% for x in v1.region %}{% endfor %}\n", "3:13", "`v1.region` is None"),
+        ("{% if v1.region < 3 %}{% endif %}\n", "3:7", "compared"),
         ("{% include 'x' %}\n", "3:4", "no other template"),
         ("{% for x in 3 %}{% endfor %}\n", "3:13", "no list"),
     ] {
