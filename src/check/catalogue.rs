@@ -69,6 +69,23 @@ pub const RULES: &[Rule] = &[
     .of_inventory(),
     Rule::new(
         Error,
+        "base-url",
+        "No node can use the URL of the server",
+        "The host of the URL where nodes are told to find the server is the node itself, such as localhost, no address \
+         of a machine, or a link-local address of a network that the node is not in, or a password stands before it. \
+         vendor-data includes the groups' documents from there, and a URL that cannot be fetched ends the network stage \
+         of cloud-init: no users, no keys, no hostname. Write the address or name under which nodes reach the server.",
+    ),
+    Rule::new(
+        Warning,
+        "base-url-unreachable",
+        "Nodes have no way to the server's address",
+        "The address in the URL of the server lies in none of a node's networks, and the [networks] tables give these \
+         neither a gateway nor a route to it. After its network-config is applied the node would not reach the server to \
+         fetch what vendor-data includes. Add the gateway, or name an address of the server in one of the networks.",
+    ),
+    Rule::new(
+        Error,
         "boot-interface",
         "The network-config would cut the node off",
         "The network-config of a node would leave out the address it boots from. cloud-init applies the document in \
@@ -249,6 +266,23 @@ pub const RULES: &[Rule] = &[
     )
     .fixed(),
     Rule::new(
+        Error,
+        "include-url-cycle",
+        "A document includes itself",
+        "An `#include` document names, by its URL on this server, a document that leads back to it. cloud-init follows \
+         includes without counting: it asks on and on until it fails, its network stage ends, and the server is asked \
+         by all nodes at once. Take the line out that leads back.",
+    ),
+    Rule::new(
+        Error,
+        "include-url-unknown",
+        "A document includes what cannot be fetched",
+        "An `#include` document has a line that is no absolute URL, or one of this server under which it has nothing. \
+         cloud-init tries eleven times and then ends its network stage: no users, no keys, no hostname, and after the \
+         repair a reboot alone does not run everything. Write absolute URLs, such as {{ base_url }}/GROUP.yaml; that of a \
+         group whose document is empty is fine.",
+    ),
+    Rule::new(
         Note,
         "interface-without-owner",
         "An interface belongs to no node",
@@ -368,6 +402,16 @@ pub const RULES: &[Rule] = &[
         "The user-data of a node sets a key that its groups set too. user-data stands above vendor-data, where the groups \
          are: its lists and plain values stay, and those of all groups are dropped without a word, whatever merge_how \
          says; only mappings are joined. Set the key in user-data or in groups, not in both.",
+    ),
+    Rule::new(
+        Error,
+        "meta-data-hostname",
+        "meta-data has not the node's own hostname",
+        "The site's own template for meta-data leaves out local-hostname, or has one that is no hostname or another than \
+         mds knows the node by. Without one the node keeps the name of its image, as all others do; over one that is a \
+         number cloud-init gives up the server and all documents; and of one that mds does not know nothing sees to it \
+         that no other node has it. \
+         Write `local-hostname: \"{{ local_hostname }}\"` into the template; a domain may follow.",
     ),
     Rule::new(
         Error,

@@ -15,7 +15,7 @@ use super::rulebook::Rulebook;
 use super::rules::rule;
 use super::site_rules;
 use super::yaml;
-use super::{identity, network_config};
+use super::{identity, include_url, network_config};
 use crate::render::{Inspector, NodeFacts, NodeProblem, Plan, RenderedNode, Template, Verdict};
 use crate::types::{Digest, DocumentName, Place, Problem};
 
@@ -29,8 +29,14 @@ const MOST_TEMPLATES: usize = 512;
 type NodeRule = fn(&Rulebook, &Plan, &NodeFacts, &[Arc<LookedAt>]) -> Vec<NodeRemark>;
 
 /// Everything that is run on the documents of one node together.
-const NODE_RULES: &[NodeRule] =
-    &[identity::instance_id, merging::losses, network_config::of_node, site_rules::broken_rules];
+const NODE_RULES: &[NodeRule] = &[
+    identity::instance_id,
+    identity::hostname,
+    include_url::of_node,
+    merging::losses,
+    network_config::of_node,
+    site_rules::broken_rules,
+];
 
 /// Something to say about one of a node's documents.
 #[derive(Clone, Debug, PartialEq, Eq)]

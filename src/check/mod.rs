@@ -2,6 +2,7 @@
 //!
 //! Nothing here stops at the first finding. A finding of severity error keeps a release from being published.
 
+mod base_url;
 mod catalogue;
 mod client;
 mod cloud_config;
@@ -12,6 +13,7 @@ mod finding;
 mod fixture;
 mod header;
 mod identity;
+mod include_url;
 mod inspector;
 mod inventory;
 mod locate;

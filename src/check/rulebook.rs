@@ -42,6 +42,8 @@ pub struct Rulebook {
     pub(super) schema: Option<Arc<CloudConfigSchema>>,
     /// Whether the site lets several nodes have one address.
     pub(super) may_share_addresses: bool,
+    /// The path prefixes below which the server has everything as well, such as `/cloud-init`.
+    pub(super) prefixes: Vec<String>,
     /// Who has which address.
     pub(super) owners: Owners,
     /// What is known of documents that are merged.
@@ -62,6 +64,7 @@ impl Rulebook {
             site_rules: SiteRules::read(site),
             schema,
             may_share_addresses: site.settings.inventory.allow_duplicate.contains(&Duplicate::Address),
+            prefixes: site.settings.serve_prefixes(),
             owners: Owners::default(),
             merging: merging::Known::default(),
         };

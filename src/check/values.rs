@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::base_url;
 use super::finding::Finding;
 use crate::render::NodeFacts;
 use crate::settings::{AddressMethod, FILE_NAME, Network};
@@ -14,6 +15,7 @@ pub fn values(site: &Site, facts: &[NodeFacts]) -> Vec<Finding> {
     let mut findings = hostnames(site, facts);
     findings.extend(vlan_names(site, facts));
     findings.extend(loopback_addresses(facts));
+    findings.extend(base_url::findings(site, facts));
     findings
 }
 
@@ -81,7 +83,7 @@ fn hostnames(site: &Site, facts: &[NodeFacts]) -> Vec<Finding> {
 }
 
 /// What is wrong with a hostname by RFC 1123, if anything is.
-fn hostname_fault(name: &str) -> Option<&'static str> {
+pub(super) fn hostname_fault(name: &str) -> Option<&'static str> {
     if name.len() > 253 {
         return Some("it has more than 253 characters");
     }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args};
-use mds::check::{Finding, Severity, client_view, document_inspector, with_severities};
+use mds::check::{Finding, ReportSubject, Severity, client_view, document_inspector, with_severities};
 use mds::inventory::Selector;
 use mds::pipeline::{NoObserver, prepare};
 use mds::render::{Stopped, render_some};
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &RenderArguments, matches: &ArgMatches, output: &Ou
         true => Err(CliError::Findings(findings)),
         false => {
             if !findings.is_empty() {
-                output.findings(&findings);
+                output.findings(&ReportSubject { findings: &findings, ..ReportSubject::default() });
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -311,6 +311,15 @@ fn faults(settings: &SiteSettings) -> Vec<String> {
     faults
 }
 
+impl SiteSettings {
+    /// The path prefixes below which the site's server has everything as well, unless its command line says otherwise.
+    #[must_use]
+    pub fn serve_prefixes(&self) -> Vec<String> {
+        let serve = ServeSettings::resolve(ServeFlags::default(), self.serve.clone(), super::FILE_NAME);
+        serve.map(|serve| serve.prefixes.value).unwrap_or_default()
+    }
+}
+
 /// Says what is wrong with an URL that nodes are to be sent to, if anything is.
 ///
 /// cloud-init does not resolve relative URLs, and a query or fragment would end up in the middle of the joined URL.

@@ -21,6 +21,7 @@ h: [*g, *g, *g, *g, *g, *g, *g, *g, *g, *g]
 /// Where the client has netplan find what network-config said.
 const NETPLAN: &str = "etc/netplan/50-cloud-init.yaml";
 
+const META_DATA: &str = "instance-id: {{ instance_id }}\nlocal-hostname: {{ local_hostname }}\n";
 const V1: &str = "version: 1
 config:
   - {type: physical, name: eth0, mac_address: '{mac}', subnets: [{type: static, address: '{ip}/17'}]}
@@ -148,5 +149,50 @@ pub(crate) const CASES: &[Case] = &[
         broken: &[("templates/network-config", "version: 2\nethernets: {eth0: {mtu: 1400}}\n")],
         mended: &[("templates/network-config", V2)],
         damage: |_, node| !node.read(NETPLAN).contains(node.machine().address),
+    },
+    Case {
+        rule: "meta-data-hostname",
+        what: "meta-data has hostname, and no local-hostname",
+        broken: &[("templates/meta-data", "instance-id: {{ instance_id }}\nhostname: {{ hostname }}\n")],
+        mended: &[("templates/meta-data", META_DATA)],
+        damage: |boot, node| boot.hostname() != node.machine().hostname,
+    },
+    Case {
+        rule: "meta-data-hostname",
+        what: "local-hostname is a number",
+        broken: &[("templates/meta-data", "instance-id: {{ instance_id }}\nlocal-hostname: {{ nid }}\n")],
+        mended: &[("templates/meta-data", META_DATA)],
+        damage: |boot, _| boot.warns_of("Used fallback datasource"),
+    },
+    Case {
+        rule: "include-url-unknown",
+        what: "user-data includes a path that the server does not have",
+        broken: &[("user-data/default.yaml", "#include\n{{ base_url }}/groups/all\n")],
+        mended: &[("user-data/default.yaml", "#include\n{{ base_url }}/of-nobody.yaml\n")],
+        damage: |boot, _| boot.failed("init-network"),
+    },
+    Case {
+        rule: "include-url-unknown",
+        what: "user-data includes a relative URL",
+        broken: &[("user-data/default.yaml", "#include\nof-nobody.yaml\n")],
+        mended: &[("user-data/default.yaml", "#include\n{{ base_url }}/of-nobody.yaml\n")],
+        damage: |boot, _| boot.failed("init-network"),
+    },
+    Case {
+        rule: "include-url-cycle",
+        what: "user-data includes itself",
+        broken: &[("user-data/default.yaml", "#include\n{{ base_url }}/user-data\n")],
+        mended: &[("user-data/default.yaml", "#include\n{{ base_url }}/of-nobody.yaml\n")],
+        damage: |boot, _| boot.failed("init-network"),
+    },
+    Case {
+        rule: "base-url",
+        what: "nodes are sent to themselves",
+        broken: &[
+            ("mds.toml", "[cluster]\nname = \"tundra\"\nshort_name = \"nid\"\nbase_url = \"http://localhost:8080\"\n"),
+            ("groups/all/cloud-config.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n"),
+        ],
+        mended: &[("groups/all/cloud-config.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n")],
+        damage: |boot, node| boot.failed("init-network") && !node.wrote(DONE),
     },
 ];
