@@ -11,6 +11,7 @@
 //! | [`inventory`] | nodes and interfaces, the sources they come from, normalising |
 //! | [`site`] | reading a site from a folder or a Git revision |
 //! | [`render`] | the five kinds of document of every node |
+//! | [`compare`] | what differs between the documents of every node then and now, grouped by identical change |
 //! | [`check`] | findings and their reports |
 //! | [`explain`] | where every value of a node's documents comes from |
 //! | [`release`] | packs, manifests, the tree, publish, rollback, verify, collection, export, difference |
@@ -20,6 +21,7 @@
 //! The library prints nothing, never exits and knows nothing of command lines: that is the binary's part.
 
 pub mod check;
+pub mod compare;
 pub mod explain;
 pub mod inventory;
 pub mod pipeline;

@@ -4,6 +4,7 @@
 //! This room joins the others and decides nothing itself.
 
 mod changes;
+mod compare;
 mod drop;
 mod follow;
 mod input;
@@ -15,6 +16,7 @@ mod run;
 mod watch;
 
 pub use changes::Earlier;
+pub use compare::{Side, changes_between, draft_against};
 pub use drop::drop_problem;
 pub use follow::{SiteBuilder, SiteFollower, Step};
 pub use input::{InventoryInput, SiteInput};

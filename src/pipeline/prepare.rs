@@ -13,7 +13,7 @@ use crate::check::{
 };
 use crate::inventory::{Inventory, LeftOut, LockHeader, Pull, mock_inventory, parse_any, synthetic_inventory};
 use crate::release::StoreError;
-use crate::render::{GroupOrder, NodeFacts, Plan};
+use crate::render::{GroupOrder, NodeFacts, Plan, RenderProblem};
 use crate::settings::SiteSettings;
 use crate::site::{RepositoryError, Site};
 use crate::types::{Digest, Place, Problem, Problems};
@@ -108,6 +108,17 @@ pub fn prepare(site: &SiteInput, input: &InventoryInput, observer: &mut dyn Obse
     let (plan, rulebook) = (Arc::new(plan), Arc::new(rulebook));
     let waivers = Waivers::default();
     Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, rulebook, findings, waivers })
+}
+
+/// As [`prepare`], without checking anything.
+///
+/// # Errors
+/// What cannot be read, and templates that do not parse.
+pub(super) fn decide(site: &SiteInput, inventory: &InventoryInput) -> Result<(Site, Arc<Plan>), BuildError> {
+    let (site, _, pull) = read(site, inventory)?;
+    let findings = |problems: Vec<RenderProblem>| problems.into_iter().map(Finding::from).collect();
+    let plan = Plan::new(&site, &pull.inventory).map_err(|problems| BuildError::Findings(findings(problems)))?;
+    Ok((site, Arc::new(plan)))
 }
 
 /// An inventory, looked at beside its site.

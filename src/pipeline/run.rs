@@ -105,11 +105,21 @@ fn render_nodes(
     sink: &mut dyn ReleaseSink,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Finding>, BuildError> {
+    render_with(prepared, nodes, &mut |facts, node| take(sink, facts, node), observer)
+}
+
+/// As [`render_nodes`], with anything that takes the documents.
+pub(super) fn render_with(
+    prepared: &Prepared,
+    nodes: Vec<usize>,
+    sink: &mut dyn FnMut(&NodeFacts, RenderedNode) -> Result<(), StoreError>,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Finding>, BuildError> {
     let plan = &prepared.plan;
     observer.begin(Phase::Rendering { nodes: nodes.len() });
     let rendered = render_some(plan, nodes, &document_inspector(&prepared.rulebook, plan), &mut |node| {
         observer.node_done();
-        take(sink, &plan.facts()[node.index], node)
+        sink(&plan.facts()[node.index], node)
     });
     let (broken, remarks) = match rendered {
         Ok(remarks) => (Vec::new(), remarks),
@@ -133,7 +143,7 @@ fn render_nodes(
     Ok(found)
 }
 
-fn take(sink: &mut dyn ReleaseSink, facts: &NodeFacts, node: RenderedNode) -> Result<(), StoreError> {
+pub(super) fn take(sink: &mut dyn ReleaseSink, facts: &NodeFacts, node: RenderedNode) -> Result<(), StoreError> {
     for (_, digest, body) in &node.documents {
         sink.add_hashed(*digest, body)?;
     }

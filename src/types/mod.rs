@@ -3,6 +3,7 @@
 mod digest;
 mod document_name;
 mod group_label;
+mod grouped;
 mod interface_name;
 mod mac_address;
 mod node_id;
@@ -15,6 +16,7 @@ mod xname;
 pub use digest::{Digest, ReleaseId};
 pub use document_name::DocumentName;
 pub use group_label::GroupLabel;
+pub use grouped::grouped;
 pub use interface_name::InterfaceName;
 pub use mac_address::MacAddress;
 pub use node_id::NodeId;

@@ -1,0 +1,234 @@
+//! Rendering two sides at once and comparing them, node by node.
+//!
+//! The older side is rendered on threads of its own, a few nodes ahead of the newer one at most: neither side is ever held
+//! as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use super::input::{InventoryInput, SiteInput};
+use super::observe::{Observer, Phase};
+use super::prepare::{BuildError, Prepared, decide, sorted};
+use super::run::{Built, entry, render_with, take};
+use crate::check::Finding;
+use crate::compare::{Changes, Comparer, NodeState, Origin};
+use crate::release::{DraftRelease, NodeEntry, StoredRelease};
+use crate::render::{Inspector, NodeFacts, Plan, RenderedNode, Stopped, Verdict, render_all};
+use crate::site::{Site, SiteOrigin};
+use crate::types::{Digest, Problem};
+
+/// Nodes of the older side that may wait for those of the newer one.
+const WAITING_NODES: usize = 256;
+
+/// One side of a comparison.
+#[derive(Debug)]
+pub struct Side(Source);
+
+#[derive(Debug)]
+enum Source {
+    Site { site: Box<Site>, plan: Arc<Plan> },
+    Release(StoredRelease),
+}
+
+/// Nobody takes the nodes any more.
+struct Gone;
+
+impl Side {
+    /// A site, which is not checked: it only has to be rendered.
+    ///
+    /// # Errors
+    /// What cannot be read, and templates that do not parse.
+    pub fn of_site(site: &SiteInput, inventory: &InventoryInput) -> Result<Self, BuildError> {
+        let (site, plan) = decide(site, inventory)?;
+        Ok(Self(Source::Site { site: Box::new(site), plan }))
+    }
+
+    /// A release of a tree.
+    #[must_use]
+    pub const fn of_release(release: StoredRelease) -> Self {
+        Self(Source::Release(release))
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        match &self.0 {
+            Source::Site { site, .. } => origin(site),
+            Source::Release(release) => Origin::Release { id: release.id() },
+        }
+    }
+
+    fn node_count(&self) -> usize {
+        match &self.0 {
+            Source::Site { plan, .. } => plan.facts().len(),
+            Source::Release(release) => release.manifest().nodes().len(),
+        }
+    }
+
+    /// Gives every node with its documents, in the order of their ids.
+    fn each(&self, take: &mut dyn FnMut(NodeState) -> Result<(), Gone>) -> Result<(), BuildError> {
+        match &self.0 {
+            Source::Site { site, plan } => each_rendered(site, plan, take),
+            Source::Release(release) => {
+                for node in release.manifest().nodes() {
+                    if take(stored(release, node)?).is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Builds without writing anything, as [`draft`](super::draft) does, and says what changes against another side. When that
+/// cannot be rendered, there is a draft all the same.
+///
+/// # Errors
+/// All findings of the site, when one of them is an error: what changes is not known then.
+pub fn draft_against(
+    prepared: &Prepared,
+    base: &Side,
+    observer: &mut dyn Observer,
+) -> Result<(Built, Result<Changes, BuildError>), BuildError> {
+    with_older(base, |pairs| {
+        let mut draft = DraftRelease::new();
+        let nodes = (0..prepared.plan.facts().len()).collect();
+        let mut sink = |facts: &NodeFacts, node: RenderedNode| {
+            pairs.newer(&state(&prepared.site, facts, &node));
+            take(&mut draft, facts, node)
+        };
+        let findings = render_with(prepared, nodes, &mut sink, observer)?;
+        let (id, manifest) = draft.finish()?;
+        Ok((Built { id, manifest, findings }, origin(&prepared.site)))
+    })
+}
+
+/// What changed from one side to another.
+///
+/// # Errors
+/// When one of them cannot be rendered; which one is said.
+pub fn changes_between(
+    older: &Side,
+    newer: &Side,
+    observer: &mut dyn Observer,
+) -> Result<Changes, Box<(Origin, BuildError)>> {
+    observer.begin(Phase::Rendering { nodes: newer.node_count() });
+    let compared = with_older(older, |pairs| {
+        newer.each(&mut |node| {
+            observer.node_done();
+            pairs.newer(&node);
+            Ok(())
+        })?;
+        Ok(((), newer.origin()))
+    });
+    match compared {
+        Ok(((), Ok(changes))) => Ok(changes),
+        Ok(((), Err(error))) => Err(Box::new((older.origin(), error))),
+        Err(error) => Err(Box::new((newer.origin(), error))),
+    }
+}
+
+/// Runs something that gives the nodes of the newer side and then says where they come from, while those of the older one
+/// are made.
+fn with_older<T>(
+    older: &Side,
+    newer: impl FnOnce(&mut Pairs) -> Result<(T, Origin), BuildError>,
+) -> Result<(T, Result<Changes, BuildError>), BuildError> {
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(WAITING_NODES);
+        let worker = scope.spawn(move || send_all(older, &sender));
+        let mut pairs = Pairs { older: receiver, next: None, comparer: Comparer::new() };
+        // When the newer side fails, the receiver is dropped here and the worker ends.
+        let (result, to) = newer(&mut pairs)?;
+        let comparer = pairs.finish();
+        let rendered = worker.join().unwrap_or_else(|_| {
+            Err(Problem::new("the thread that renders the older side broke down; this is a fault of mds").into())
+        });
+        Ok((result, rendered.map(|()| comparer.finish(older.origin(), to))))
+    })
+}
+
+fn send_all(side: &Side, sender: &SyncSender<NodeState>) -> Result<(), BuildError> {
+    side.each(&mut |node| sender.send(node).map_err(|_| Gone))
+}
+
+/// Brings the nodes of both sides together.
+struct Pairs {
+    older: Receiver<NodeState>,
+    /// The next node of the older side, if it is known.
+    next: Option<NodeState>,
+    comparer: Comparer,
+}
+
+impl Pairs {
+    /// Takes the next node of the newer side.
+    fn newer(&mut self, new: &NodeState) {
+        while let Some(old) = self.next.take().or_else(|| self.older.recv().ok()) {
+            if old.id < new.id {
+                self.comparer.add(Some(&old), None);
+            } else if old.id == new.id {
+                return self.comparer.add(Some(&old), Some(new));
+            } else {
+                self.next = Some(old);
+                break;
+            }
+        }
+        self.comparer.add(None, Some(new));
+    }
+
+    /// There are no more nodes of the newer side.
+    fn finish(mut self) -> Comparer {
+        while let Some(old) = self.next.take().or_else(|| self.older.recv().ok()) {
+            self.comparer.add(Some(&old), None);
+        }
+        self.comparer
+    }
+}
+
+fn each_rendered(
+    site: &Site,
+    plan: &Arc<Plan>,
+    take: &mut dyn FnMut(NodeState) -> Result<(), Gone>,
+) -> Result<(), BuildError> {
+    let unchecked: Inspector = Arc::new(|_: &NodeFacts, _: &RenderedNode| Verdict::default());
+    let rendered = render_all(plan, &unchecked, &mut |node| take(state(site, &plan.facts()[node.index], &node)));
+    match rendered {
+        Ok(_) | Err(Stopped::Sink(Gone)) => Ok(()),
+        Err(Stopped::Problems { problems, .. }) => {
+            Err(BuildError::Findings(sorted(problems.into_iter().map(Finding::from).collect())))
+        }
+    }
+}
+
+fn origin(site: &Site) -> Origin {
+    match &site.origin {
+        SiteOrigin::Folder { path } => Origin::Folder { name: path.display().to_string() },
+        SiteOrigin::Repository { revision, commit, .. } => {
+            Origin::Revision { name: revision.clone(), commit: commit.clone() }
+        }
+    }
+}
+
+fn state(site: &Site, facts: &NodeFacts, node: &RenderedNode) -> NodeState {
+    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, groups, documents: _ } =
+        entry(facts, BTreeMap::<_, Digest>::new());
+    let own_base_url =
+        site.nodes.get(&id).and_then(|own| own.cloud_init_base_url.as_ref()).map(|_| facts.base_url.clone());
+    let local_hostname = Some(facts.local_hostname.clone());
+    let documents = node.documents.clone();
+    NodeState { id, hostname, local_hostname, nid, instance_id, macs, addresses, groups, own_base_url, documents }
+}
+
+fn stored(release: &StoredRelease, node: &NodeEntry) -> Result<NodeState, BuildError> {
+    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, groups, documents } = node.clone();
+    let body = |(name, digest): (_, Digest)| {
+        let missing = || Problem::new(format!("the tree has no {name} of node {id}; run `mds verify`"));
+        release.object(&digest).ok_or_else(missing).map(|body| (name, digest, body))
+    };
+    let documents = documents.into_iter().map(body).collect::<Result<_, _>>()?;
+    let (local_hostname, own_base_url) = (None, None);
+    Ok(NodeState { id, hostname, local_hostname, nid, instance_id, macs, addresses, groups, own_base_url, documents })
+}
