@@ -67,22 +67,31 @@ fn rollback_goes_back_and_forth() {
 #[test]
 fn a_difference_is_counted_by_document_and_node() {
     let (sandbox, first, second) = with_two_releases();
-    assert_snapshot!(sandbox.run(&["diff", "--tree", "tree"]), @"
+    assert_snapshot!(sandbox.run(&["diff", "--tree", "tree"]), @r#"
     exit code 0
     --- stdout
     from [DIGEST]
     to   [DIGEST]
-      0 documents added, 2 documents changed, 0 documents removed; 2 nodes concerned
-      compute.yaml     ~2  x1000c0s0b0n0, x1000c0s0b0n1
+    changes from release [DIGEST] to release [DIGEST]: 0 documents added, 2 changed, 0 removed; 2 nodes concerned
+      Names in angle brackets stand for what is another on every node; secrets are not shown.
+
+    compute.yaml: +2 −2, 2 nodes (groups compute, blue, green), e.g. x1000c0s0b0n0
+    @@ -1,4 +1,4 @@
+     #cloud-config
+     write_files:
+    -  - path: /etc/node-role
+    -    content: "compute <nid> slurm"
+    +  - path: /etc/node-hostname
+    +    content: "<hostname> <nid> slurm"
     --- stderr
-    ");
+    "#);
     assert_eq!(sandbox.json(&["diff", &first, &second, "--tree", "tree"])["changes"]["documents_changed"], 2);
     assert_snapshot!(sandbox.run(&["diff", &second, &second, "--tree", "tree"]), @"
     exit code 0
     --- stdout
     from [DIGEST]
     to   [DIGEST]
-      nothing
+    nothing changes from release [DIGEST] to release [DIGEST]
     --- stderr
     ");
 }

@@ -76,6 +76,9 @@ fn what_is_missing_is_shown_and_is_a_finding() {
     reading the site
     rendering 3 nodes
     error[client-template-undefined]: groups/green/cloud-config.yaml:3:14: `hostname` is not defined on the node, which writes CI_MISSING_JINJA_VAR/hostname in its place
+      |
+    3 | hostname: {{ hostname }}
+      |              ^^^^^^^^
       hint: did you mean `ds.meta_data.hostname`?
       concerns 1 node: x1000c0s0b0n0
     1 error, 0 warnings
@@ -112,6 +115,6 @@ fn programs_get_documents_and_findings() {
         .stdout(&[&["render", "tc1000", "green.yaml", "--as-client", "--format", "json"], &FROM_SITE[..]].concat());
     assert_snapshot!(said, @r#"
     {"documents":{"green.yaml":""},"node":"x1000c0s0b0n0"}
-    {"findings":[{"hint":"try the document on a node","message":"what the client makes of the document cannot be checked here: the filter `urlize` is not known to mds","nodes":[],"place":{"column":31,"file":"groups/green/cloud-config.yaml","line":3},"rule":"client-template-unchecked","severity":"note"}]}
+    {"findings":[{"hint":"try the document on a node","message":"what the client makes of the document cannot be checked here: the filter `urlize` is not known to mds","nodes":[],"place":{"column":31,"file":"groups/green/cloud-config.yaml","line":3},"rule":"client-template-unchecked","severity":"note"}],"waived":[]}
     "#);
 }

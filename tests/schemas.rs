@@ -17,9 +17,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use kind::{Kind, errors, schema};
 use mds::check::{Finding, RULES, ReportFormat, ReportSubject, Waived, report};
+use mds::compare::{Comparer, NodeState, Origin};
 use mds::pipeline::{InventoryInput, NoObserver, Prepared, SiteInput, prepare, publish};
 use mds::release::Tree;
-use mds::types::{NodeId, Place, Problem};
+use mds::types::{Digest, DocumentName, GroupLabel, NodeId, Place, Problem, ReleaseId};
 use serde_json::Value;
 
 /// The top of the repository.
@@ -140,7 +141,6 @@ fn a_report_is_valid_and_has_all_that_its_schema_has() {
         let table = value.pointer(inside).unwrap().as_object().unwrap();
         keys::assert_keys(schema(Kind::Report), pointer, table.keys());
     };
-    keys("", "");
     keys("/properties/counts", "/counts");
     keys("/$defs/finding", "/findings/0");
     keys("/$defs/waived", "/waived/0");
@@ -149,6 +149,48 @@ fn a_report_is_valid_and_has_all_that_its_schema_has() {
         let mut value = value.clone();
         value["findings"][0]["rule"] = rule.id.into();
         assert_eq!(errors(Kind::Report, &value), [""; 0]);
+    }
+}
+
+#[test]
+fn a_report_of_changes_is_valid_and_has_all_that_its_schema_has() {
+    let node = |id: &str, groups: &[&str], text: &str| NodeState {
+        id: NodeId::parse(id).unwrap(),
+        hostname: id.to_owned(),
+        local_hostname: None,
+        nid: None,
+        instance_id: id.to_owned(),
+        macs: Vec::new(),
+        addresses: Vec::new(),
+        groups: groups.iter().map(|label| GroupLabel::parse(label).unwrap()).collect(),
+        own_base_url: None,
+        documents: vec![(DocumentName::UserData, Digest::of(text.as_bytes()), text.to_owned().into())],
+    };
+    let sides = [
+        Origin::Folder { name: "site".to_owned() },
+        Origin::Revision { name: "main".to_owned(), commit: "c0ffee".repeat(6) + "1234" },
+        Origin::Release { id: ReleaseId(Digest::of(b"x")) },
+    ];
+    for (index, from) in sides.iter().enumerate() {
+        let mut comparer = Comparer::new();
+        comparer.add(Some(&node("x1", &["a"], "one\n")), Some(&node("x1", &["b"], "two\n")));
+        comparer.add(None, Some(&node("x2", &["b"], "two\n")));
+        let changes = comparer.finish(from.clone(), sides[0].clone());
+        let subject = ReportSubject { changes: Some(&changes), ..ReportSubject::default() };
+        let value: Value = serde_json::from_str(&report(ReportFormat::Json, &subject)).unwrap();
+        assert_eq!(errors(Kind::Report, &value), [""; 0]);
+        let expected = [&["kind", "name"][..], &["kind", "name", "commit"], &["kind", "id"]][index];
+        let side = value["changes"]["from"].as_object().unwrap();
+        assert!(side.len() == expected.len() && expected.iter().all(|key| side.contains_key(*key)), "{side:?}");
+        for (definition, inside) in [
+            ("", ""),
+            ("/$defs/changes", "/changes"),
+            ("/$defs/node_change", "/changes/of_nodes/0"),
+            ("/$defs/document_change", "/changes/of_documents/0"),
+        ] {
+            let table = value.pointer(inside).unwrap().as_object().unwrap();
+            keys::assert_keys(schema(Kind::Report), definition, table.keys());
+        }
     }
 }
 

@@ -92,7 +92,7 @@ fn a_release_is_published_when_its_errors_are_waived() {
     --- stderr
     reading the site
     rendering 3 nodes
-    error[unknown-header]: groups/compute/cloud-config.yaml: the document begins with no header that cloud-init knows, so that nodes ignore all of it
+    error[unknown-header]: groups/compute/cloud-config.yaml:1:1: the document begins with no header that cloud-init knows, so that nodes ignore all of it
       hint: did you mean `#cloud-config`?
       concerns 1 node: x1000c0s0b0n1
     1 finding of unknown-header waived until 9999-12-31: the image is replaced soon
@@ -126,7 +126,7 @@ fn a_waiver_that_is_over_counts_no_longer_and_is_told() {
     --- stderr
     reading the site
     rendering 3 nodes
-    error[unknown-header]: groups/compute/cloud-config.yaml: the document begins with no header that cloud-init knows, so that nodes ignore all of it
+    error[unknown-header]: groups/compute/cloud-config.yaml:1:1: the document begins with no header that cloud-init knows, so that nodes ignore all of it
       hint: did you mean `#cloud-config`?
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     warning[expired-waiver]: mds.toml:14:8: the waiver of `unknown-header` ended on 2020-01-31; its reason was: the image is replaced soon

@@ -40,7 +40,9 @@ pub use finding::{Finding, Severity, Summary};
 pub use inspector::document_inspector;
 pub use inventory::{inventory, old_lock, remarked};
 pub use merging::{LeftOut, Lost, MergedKey, Merging, merged_config, merging};
-pub use report::{ReportFormat, ReportSubject, Sources, Style, report, styled_report, styled_text_report, text_report};
+pub use report::{
+    ReportFormat, ReportSubject, Sources, Style, changes_text, report, styled_report, styled_text_report, text_report,
+};
 pub use rulebook::Rulebook;
 pub use rules::{rule, rules_run, severity_faults, unreadable, with_severities};
 pub use secrets::secrets_in_meta;

@@ -239,6 +239,29 @@ impl SiteArguments {
         Ok(Some(SiteInput::Repository(repository)))
     }
 
+    /// The site at another revision of its repository. A folder must lie in one, and the same folder of the revision is
+    /// taken.
+    ///
+    /// # Errors
+    /// When no site is named, or a folder that is in no repository.
+    pub(crate) fn at_revision(&self, revision: &str, state: &StateArguments) -> Result<SiteInput, CliError> {
+        let cache = state.folder().join("repositories");
+        if let Some(url) = &self.repo {
+            let subfolder = self.subfolder.as_deref().unwrap_or_default();
+            return Ok(SiteInput::Repository(Repository::new(url, revision, subfolder, &cache)?));
+        }
+        let SiteInput::Folder(folder) = self.required_site(state)? else { return self.required_site(state) };
+        let unread = |error| CliError::failure(format!("the folder {} cannot be read: {error}", folder.display()));
+        let path = folder.canonicalize().map_err(unread)?;
+        let Some((top, subfolder)) =
+            top_of_repository(&path).and_then(|top| Some((top.to_str()?, path.strip_prefix(top).ok()?)))
+        else {
+            let message = format!("{} lies in no Git repository, so it has no revision `{revision}`", folder.display());
+            return Err(CliError::failure(message).with_hint("compare with a release of a tree instead: --tree DIR"));
+        };
+        Ok(SiteInput::Repository(Repository::new(top, revision, &with_slashes(subfolder), &cache)?))
+    }
+
     /// Where the site lies in its repository, with `/` between folders: there a reviewer finds its files. A folder in
     /// no repository is told from the current one.
     pub(crate) fn folder_in_repository(&self) -> String {
@@ -246,11 +269,10 @@ impl SiteArguments {
             return self.subfolder.as_deref().unwrap_or_default().trim_matches('/').to_owned();
         };
         let Ok(folder) = folder.canonicalize() else { return String::new() };
-        let repository = folder.ancestors().find(|ancestor| ancestor.join(".git").exists()).map(Path::to_owned);
-        let top = repository.or_else(|| std::env::current_dir().ok()?.canonicalize().ok());
+        let top = top_of_repository(&folder).map(Path::to_owned);
+        let top = top.or_else(|| std::env::current_dir().ok()?.canonicalize().ok());
         let inside = top.as_deref().and_then(|top| folder.strip_prefix(top).ok()).unwrap_or(Path::new(""));
-        let names: Vec<_> = inside.iter().map(|name| name.to_string_lossy()).collect();
-        names.join("/")
+        with_slashes(inside)
     }
 
     /// The site that was named, or a sentence that one is needed.
@@ -288,6 +310,16 @@ impl SiteArguments {
             },
         }
     }
+}
+
+/// The top of the repository in whose work tree a folder lies.
+fn top_of_repository(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|ancestor| ancestor.join(".git").exists())
+}
+
+fn with_slashes(path: &Path) -> String {
+    let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
+    names.join("/")
 }
 
 /// The settings of a site; the defaults when it has none.

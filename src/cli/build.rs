@@ -1,21 +1,18 @@
 //! `mds build`: render everything and publish it.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
-use mds::check::{AnyRule, Finding, ReportSubject, Summary, Weighed, rules_run};
-use mds::pipeline::{
-    BuildError, Earlier, InventoryInput, Prepared, SiteInput, Updated, draft, drop_problem, lock_age, max_lock_age,
-    prepare, publish_changes, read_in_part, template_findings, unreadable_findings,
-};
+use mds::check::{ReportSubject, Weighed};
+use mds::pipeline::{Earlier, InventoryInput, Prepared, Updated, draft, drop_problem, prepare, publish_changes};
 use mds::release::{Manifest, ReleaseDifference, Tree, diff};
 use mds::types::{Digest, Problem, ReleaseId};
 use serde_json::{Value, json};
 
 use super::arguments::{FetchArguments, SiteArguments, TreeArguments};
+use super::build_check::check;
 use super::diff::{difference_text, difference_value};
 use super::error::{CliError, EXIT_FINDINGS};
 use super::output::{Output, counted, eprint};
@@ -37,27 +34,37 @@ Examples:
   mds build --site site --locked         with the inventory of the site, whatever SMD says
   mds build --site site --dry-run        what would change, writing nothing
   mds build --site site --check          what is wrong, writing nothing and needing no tree
+  mds build --site site --check --base origin/main
+                                         and what it does to every node, against another revision
+  mds build --site site --check --base current --tree /srv/mds/tree --fail-on changes
+                                         against the release that is served; exit code 1 if anything changes
   mds build --site site --check --report github --report sarif=mds.sarif --fail-on warnings
                                          the same for a workflow of GitHub")]
 pub(crate) struct BuildArguments {
     #[command(flatten)]
     pub(super) site: SiteArguments,
     #[command(flatten)]
-    tree: TreeArguments,
+    pub(super) tree: TreeArguments,
     /// Publish nothing; print what publishing would change
     #[arg(long, conflicts_with = "check")]
     dry_run: bool,
     /// Publish nothing; render everything in memory and report what is wrong
     #[arg(long)]
     check: bool,
+    /// With --check, say what changes for every node against this: a revision of the site's repository (a branch, tag or
+    /// commit; `HEAD` is what was committed last), or a release of the tree (`current`, its id or the first digits of
+    /// it). Where it could be both, say rev:NAME or release:NAME. A revision takes the inventory that the site takes; where
+    /// that is the site's own file, it takes its own file
+    #[arg(long, value_name = "REV|RELEASE", requires = "check")]
+    pub(super) base: Option<String>,
     /// Publish although the inventory takes away more nodes or addresses at once than max_removed allows
     #[arg(long, env = "MDS_ACCEPT_DROP", hide_env_values = true, value_parser = BoolishValueParser::new())]
     accept_drop: bool,
     /// With --check, say when the site's inventory was pulled more days ago than this
     #[arg(long, value_name = "DAYS", requires = "check")]
-    max_lock_age: Option<u32>,
+    pub(super) max_lock_age: Option<u32>,
     #[command(flatten)]
-    reports: ReportArguments,
+    pub(super) reports: ReportArguments,
     /// Render every node anew, also those that have not changed since the current release
     #[arg(long)]
     anew: bool,
@@ -70,7 +77,7 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
     if arguments.reports.is_given() && !arguments.check {
         return Err(CliError::usage("--report and --fail-on are about checks").with_hint("add --check"));
     }
-    arguments.reports.check()?;
+    arguments.reports.check(arguments.base.is_some())?;
     let mut progress = Progress::new(output.is_json());
     let site = arguments.site.required_site(&arguments.tree.state)?;
     arguments.fetch.update(&site, &mut progress)?;
@@ -100,70 +107,6 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
             Ok(ExitCode::from(EXIT_FINDINGS))
         }
     }
-}
-
-fn check(
-    arguments: &BuildArguments,
-    site: &SiteInput,
-    inventory: &InventoryInput,
-    mut progress: Progress,
-    output: &Output,
-) -> Result<ExitCode, CliError> {
-    let mut prepared = match prepare(site, inventory, &mut progress) {
-        Ok(prepared) => prepared.on(today()),
-        Err(error) => {
-            let findings = unreadable_findings(error)?;
-            drop(progress);
-            return check_in_part(arguments, site, inventory, findings, output);
-        }
-    };
-    let settings = &prepared.site.settings;
-    let old = lock_age(settings, inventory, &prepared.lock, today(), arguments.max_lock_age);
-    let has_age = max_lock_age(settings, inventory, arguments.max_lock_age).is_some();
-    let rulebook = Arc::clone(&prepared.rulebook);
-    let of_site = rulebook.site_rules();
-    let rules: Vec<&AnyRule<'_>> = rules_run(&settings.check, false, has_age).into_iter().chain(&of_site).collect();
-    prepared.findings.extend(old);
-    let drafted = draft(&prepared, &mut progress);
-    drop(progress);
-    let (findings, manifest) = match drafted {
-        Ok(built) => (prepared.findings.iter().cloned().chain(built.findings).collect(), Some(built.manifest)),
-        Err(BuildError::Findings(findings)) => (findings, None),
-        Err(other) => return Err(other.into()),
-    };
-    let Weighed { findings, waived } = prepared.waivers.weigh(findings, &rules);
-    let folder = arguments.site.folder_in_repository();
-    let sources = sources(&prepared.site, inventory);
-    let subject = ReportSubject { findings: &findings, waived: &waived, rules: &rules, folder: &folder, sources };
-    if !arguments.reports.is_printed() {
-        print_check(manifest.as_ref(), &subject, output)?;
-    }
-    end(arguments, &subject, output)
-}
-
-/// Tells what is wrong with a site that cannot be read as a whole. No rule is run to its end.
-fn check_in_part(
-    arguments: &BuildArguments,
-    site: &SiteInput,
-    inventory: &InventoryInput,
-    mut findings: Vec<Finding>,
-    output: &Output,
-) -> Result<ExitCode, CliError> {
-    let site = read_in_part(site);
-    findings.extend(site.iter().flat_map(template_findings));
-    let sources = site.as_ref().map(|site| sources(site, inventory)).unwrap_or_default();
-    let folder = arguments.site.folder_in_repository();
-    let subject = ReportSubject { findings: &findings, folder: &folder, sources, ..ReportSubject::default() };
-    if !arguments.reports.is_printed() {
-        print_check(None, &subject, output)?;
-    }
-    end(arguments, &subject, output)
-}
-
-/// Writes the reports, and chooses the exit code.
-fn end(arguments: &BuildArguments, subject: &ReportSubject<'_>, output: &Output) -> Result<ExitCode, CliError> {
-    arguments.reports.write(subject, output)?;
-    Ok(arguments.reports.exit_code(subject.findings))
 }
 
 fn dry_run(
@@ -220,37 +163,6 @@ fn publish(
 fn program_digest() -> Option<Digest> {
     let program = std::env::current_exe().and_then(std::fs::read).ok()?;
     Some(Digest::of(&program))
-}
-
-/// Tells people and programs what a check came to. Errors, without which there would be a release with this manifest, are
-/// told as those of a build that publishes.
-fn print_check(manifest: Option<&Manifest>, subject: &ReportSubject<'_>, output: &Output) -> Result<(), CliError> {
-    let Some(manifest) = manifest else {
-        output.findings_but_notes(subject);
-        return Ok(());
-    };
-    let Summary { warnings, notes, .. } = Summary::of(subject.findings);
-    if !output.is_json() {
-        output.findings_but_notes(subject);
-    }
-    let more = match notes {
-        0 => String::new(),
-        notes => format!(", {} (see `mds inventory check`)", counted(notes, "note")),
-    };
-    let text = format!(
-        "checked {} with {}: no errors, {}{more}\n",
-        counted(manifest.nodes().len(), "node"),
-        counted(manifest.document_count(), "document"),
-        counted(warnings, "warning"),
-    );
-    output.result(&text, || {
-        json!({
-            "nodes": manifest.nodes().len(),
-            "documents": manifest.document_count(),
-            "findings": subject.findings,
-            "waived": subject.waived,
-        })
-    })
 }
 
 /// The current release's manifest, for a dry run: a tree that is not there yet has none.

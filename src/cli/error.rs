@@ -61,6 +61,17 @@ impl CliError {
         }
     }
 
+    /// With more to say of a failure.
+    pub(crate) fn with_more(self, more: &str) -> Self {
+        match self {
+            Self::Failure(problems) => {
+                let longer = |problem: Problem| Problem { message: problem.message + more, ..problem };
+                Self::Failure(problems.into_iter().map(longer).collect())
+            }
+            other => other,
+        }
+    }
+
     /// What is wrong, on one line, for logs and reports.
     pub(crate) fn on_one_line(&self) -> String {
         let text = match self {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod build;
+mod build_check;
 mod check;
 mod child_build;
 mod completions;
@@ -25,6 +26,7 @@ mod reports;
 mod rollback;
 mod serve;
 mod serve_memory;
+mod sides;
 mod smd_arguments;
 mod smd_follow;
 mod verify;
@@ -123,6 +125,7 @@ fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitC
         Command::Serve(arguments) => arguments.site.prefer_command_line(matches)?,
         Command::Render(arguments) => arguments.site.prefer_command_line(matches)?,
         Command::Explain(arguments) => arguments.site.prefer_command_line(matches)?,
+        Command::Diff(arguments) => arguments.site.prefer_command_line(matches)?,
         Command::Inventory(arguments) => {
             arguments.site().prefer_command_line(inventory::matches_of(matches))?;
         }
@@ -137,7 +140,7 @@ fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitC
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Inventory(arguments) => inventory::run(&arguments, output),
         Command::Releases(arguments) => releases::run(&arguments, output),
-        Command::Diff(arguments) => diff::run(&arguments, output),
+        Command::Diff(arguments) => diff::run(&arguments, matches, output),
         Command::Rollback(arguments) => rollback::run(&arguments, output),
         Command::Pin(arguments) => pin::run_pin(&arguments, output),
         Command::Unpin(arguments) => pin::run_unpin(&arguments, output),

@@ -2,7 +2,9 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
+use anstream::{AutoStream, ColorChoice};
 use mds::check::{Finding, ReportSubject, Severity, Style, styled_text_report};
+pub(crate) use mds::types::grouped;
 use mds::types::{Problem, printable};
 use serde_json::{Value, json};
 
@@ -22,6 +24,11 @@ impl Output {
 
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// Whether what is printed goes to a terminal that shows colours, and nobody has said that it should not.
+    pub(crate) fn is_coloured(&self) -> bool {
+        !self.is_json() && AutoStream::choice(&std::io::stdout()) != ColorChoice::Never
     }
 
     /// Prints a result: the text for people, or the JSON value for programs.
@@ -91,19 +98,6 @@ pub(crate) fn eprint(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// A number with commas between thousands.
-pub(crate) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// A number and its noun.
 pub(crate) fn counted(number: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
@@ -114,8 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(counted(1, "node"), "1 node");
+    fn nouns_are_counted() {
+        assert_eq!([1, 1000].map(|number| counted(number, "node")), ["1 node", "1,000 nodes"]);
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use mds::check::{Finding, ReportFormat, ReportSubject, Severity, Sources, report, styled_report};
+use mds::compare::Changes;
 use mds::pipeline::InventoryInput;
 use mds::site::Site;
 use mds::types::nearest;
@@ -21,18 +22,21 @@ pub(crate) struct ReportArguments {
     /// times. Formats are text, json, markdown, github, sarif and junit
     #[arg(long = "report", value_name = "FORMAT[=FILE]", value_parser = parse_target)]
     targets: Vec<Target>,
-    /// Exit with 1 when there are findings of this severity or a higher one [default: errors]
-    #[arg(long, value_name = "SEVERITY", value_enum)]
-    fail_on: Option<FailOn>,
+    /// Exit with 1 when there are findings of this severity or a higher one, or changes; may be given several times
+    /// [default: errors]
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',')]
+    fail_on: Vec<FailOn>,
 }
 
-/// Which findings make a command fail.
+/// What makes a command fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FailOn {
     /// Errors only
     Errors,
     /// Errors and warnings
     Warnings,
+    /// Errors, and anything that changes against --base
+    Changes,
 }
 
 /// A report that is asked for. Without a file it goes to standard output.
@@ -64,11 +68,15 @@ fn parse_target(text: &str) -> Result<Target, String> {
 impl ReportArguments {
     /// Whether anything was asked for.
     pub(crate) const fn is_given(&self) -> bool {
-        !self.targets.is_empty() || self.fail_on.is_some()
+        !self.targets.is_empty() || !self.fail_on.is_empty()
     }
 
-    /// Checks that no two reports go to one place.
-    pub(crate) fn check(&self) -> Result<(), CliError> {
+    /// Checks that no two reports go to one place, and that changes are looked for if they matter.
+    pub(crate) fn check(&self, compares: bool) -> Result<(), CliError> {
+        if self.fail_on.contains(&FailOn::Changes) && !compares {
+            return Err(CliError::usage("--fail-on changes needs something to compare with")
+                .with_hint("name a revision or a release: mds build --check --base origin/main --fail-on changes"));
+        }
         let printed = self.targets.iter().filter(|target| target.file.is_none()).count();
         if printed > 1 {
             return Err(CliError::usage(format!("{printed} reports are to go to standard output"))
@@ -104,14 +112,13 @@ impl ReportArguments {
         }
     }
 
-    /// The exit code that the findings deserve.
-    pub(crate) fn exit_code(&self, findings: &[Finding]) -> ExitCode {
-        let least = match self.fail_on {
-            None | Some(FailOn::Errors) => Severity::Error,
-            Some(FailOn::Warnings) => Severity::Warning,
-        };
+    /// The exit code that the findings deserve, and the changes, if any were looked for.
+    pub(crate) fn exit_code(&self, findings: &[Finding], changes: Option<&Changes>) -> ExitCode {
+        let least = if self.fail_on.contains(&FailOn::Warnings) { Severity::Warning } else { Severity::Error };
+        let fails_on_changes =
+            self.fail_on.contains(&FailOn::Changes) && changes.is_some_and(|changes| !changes.is_empty());
         // The order of severities is that of reports: what matters more comes first.
-        match findings.iter().any(|finding| finding.severity <= least) {
+        match fails_on_changes || findings.iter().any(|finding| finding.severity <= least) {
             true => ExitCode::from(EXIT_FINDINGS),
             false => ExitCode::SUCCESS,
         }

@@ -4,6 +4,7 @@
 //! as a whole.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -11,11 +12,11 @@ use std::thread;
 use super::input::{InventoryInput, SiteInput};
 use super::observe::{Observer, Phase};
 use super::prepare::{BuildError, Prepared, decide, sorted};
-use super::run::{Built, entry, render_with, take};
-use crate::check::Finding;
+use super::run::{entry, found_in_documents};
+use crate::check::{Finding, document_inspector};
 use crate::compare::{Changes, Comparer, NodeState, Origin};
-use crate::release::{DraftRelease, NodeEntry, StoredRelease};
-use crate::render::{Inspector, NodeFacts, Plan, RenderedNode, Stopped, Verdict, render_all};
+use crate::release::{NodeEntry, StoredRelease};
+use crate::render::{Inspector, NodeFacts, Plan, RenderedNode, Stopped, Verdict, render_all, render_each};
 use crate::site::{Site, SiteOrigin};
 use crate::types::{Digest, Problem};
 
@@ -83,27 +84,59 @@ impl Side {
     }
 }
 
-/// Builds without writing anything, as [`draft`](super::draft) does, and says what changes against another side. When that
-/// cannot be rendered, there is a draft all the same.
+/// A site that was looked at as a whole.
+#[derive(Debug)]
+pub struct Examined {
+    /// How many nodes there are.
+    pub nodes: usize,
+    /// How many documents could be made for them.
+    pub documents: usize,
+    /// Everything that was found, errors first.
+    pub findings: Vec<Finding>,
+    /// What changes against another side, if there is one; or why that cannot be rendered.
+    pub changes: Option<Result<Changes, BuildError>>,
+}
+
+/// Renders every node in memory, runs every check, and compares with another side. Nothing stops at a problem: of a node with
+/// documents that cannot be made the others are compared.
 ///
 /// # Errors
-/// All findings of the site, when one of them is an error: what changes is not known then.
-pub fn draft_against(
-    prepared: &Prepared,
-    base: &Side,
-    observer: &mut dyn Observer,
-) -> Result<(Built, Result<Changes, BuildError>), BuildError> {
-    with_older(base, |pairs| {
-        let mut draft = DraftRelease::new();
-        let nodes = (0..prepared.plan.facts().len()).collect();
-        let mut sink = |facts: &NodeFacts, node: RenderedNode| {
-            pairs.newer(&state(&prepared.site, facts, &node));
-            take(&mut draft, facts, node)
-        };
-        let findings = render_with(prepared, nodes, &mut sink, observer)?;
-        let (id, manifest) = draft.finish()?;
-        Ok((Built { id, manifest, findings }, origin(&prepared.site)))
-    })
+/// None today but those of the threads that render.
+pub fn examine(prepared: &Prepared, base: Option<&Side>, observer: &mut dyn Observer) -> Result<Examined, BuildError> {
+    let Some(base) = base else { return Ok(look_at_all(prepared, observer, None)) };
+    let (mut examined, changes) = with_older(base, |pairs| {
+        let mut take = |node: NodeState, is_whole: bool| pairs.newer(&node, is_whole);
+        Ok((look_at_all(prepared, observer, Some(&mut take)), origin(&prepared.site)))
+    })?;
+    examined.changes = Some(changes);
+    Ok(examined)
+}
+
+/// Takes a node of the newer side, and whether all its documents could be made.
+type TakeNode<'a> = &'a mut dyn FnMut(NodeState, bool);
+
+fn look_at_all(prepared: &Prepared, observer: &mut dyn Observer, mut take: Option<TakeNode<'_>>) -> Examined {
+    let plan = &prepared.plan;
+    let nodes: Vec<usize> = (0..plan.facts().len()).collect();
+    let (count, mut documents) = (nodes.len(), 0);
+    observer.begin(Phase::Rendering { nodes: count });
+    let inspector = document_inspector(&prepared.rulebook, plan);
+    let rendered = render_each(plan, nodes, &inspector, &mut |node, is_whole| {
+        observer.node_done();
+        documents += node.documents.len();
+        if let Some(take) = &mut take {
+            take(state(&prepared.site, &plan.facts()[node.index], &node), is_whole);
+        }
+        Ok::<(), Infallible>(())
+    });
+    let (broken, remarks) = match rendered {
+        Ok(remarks) => (Vec::new(), remarks),
+        Err(Stopped::Problems { problems, remarks }) => (problems, remarks),
+        Err(Stopped::Sink(never)) => match never {},
+    };
+    let found = found_in_documents(prepared, broken, remarks);
+    let findings = sorted(prepared.findings.iter().cloned().chain(found).collect());
+    Examined { nodes: count, documents, findings, changes: None }
 }
 
 /// What changed from one side to another.
@@ -119,7 +152,7 @@ pub fn changes_between(
     let compared = with_older(older, |pairs| {
         newer.each(&mut |node| {
             observer.node_done();
-            pairs.newer(&node);
+            pairs.newer(&node, true);
             Ok(())
         })?;
         Ok(((), newer.origin()))
@@ -164,12 +197,15 @@ struct Pairs {
 }
 
 impl Pairs {
-    /// Takes the next node of the newer side.
-    fn newer(&mut self, new: &NodeState) {
-        while let Some(old) = self.next.take().or_else(|| self.older.recv().ok()) {
+    /// Takes the next node of the newer side. Of one that is not whole, only the documents that it has are compared.
+    fn newer(&mut self, new: &NodeState, is_whole: bool) {
+        while let Some(mut old) = self.next.take().or_else(|| self.older.recv().ok()) {
             if old.id < new.id {
                 self.comparer.add(Some(&old), None);
             } else if old.id == new.id {
+                if !is_whole {
+                    old.documents.retain(|(name, ..)| new.documents.iter().any(|(other, ..)| other == name));
+                }
                 return self.comparer.add(Some(&old), Some(new));
             } else {
                 self.next = Some(old);

@@ -16,7 +16,7 @@ mod run;
 mod watch;
 
 pub use changes::Earlier;
-pub use compare::{Side, changes_between, draft_against};
+pub use compare::{Examined, Side, changes_between, examine};
 pub use drop::drop_problem;
 pub use follow::{SiteBuilder, SiteFollower, Step};
 pub use input::{InventoryInput, SiteInput};

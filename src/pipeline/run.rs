@@ -10,7 +10,7 @@ use crate::release::{
     DraftRelease, FindingsSummary, Manifest, NodeEntry, Provenance, Published, ReleaseSink, SiteSource, StoreError,
     TreeLock,
 };
-use crate::render::{NodeFacts, RenderedNode, Stopped, render_some};
+use crate::render::{NodeFacts, RenderProblem, RenderedNode, Stopped, render_some};
 use crate::site::{RepositoryUrl, SiteOrigin};
 use crate::types::{Digest, ReleaseId};
 
@@ -105,35 +105,18 @@ fn render_nodes(
     sink: &mut dyn ReleaseSink,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Finding>, BuildError> {
-    render_with(prepared, nodes, &mut |facts, node| take(sink, facts, node), observer)
-}
-
-/// As [`render_nodes`], with anything that takes the documents.
-pub(super) fn render_with(
-    prepared: &Prepared,
-    nodes: Vec<usize>,
-    sink: &mut dyn FnMut(&NodeFacts, RenderedNode) -> Result<(), StoreError>,
-    observer: &mut dyn Observer,
-) -> Result<Vec<Finding>, BuildError> {
     let plan = &prepared.plan;
     observer.begin(Phase::Rendering { nodes: nodes.len() });
     let rendered = render_some(plan, nodes, &document_inspector(&prepared.rulebook, plan), &mut |node| {
         observer.node_done();
-        sink(&plan.facts()[node.index], node)
+        take(sink, &plan.facts()[node.index], node)
     });
     let (broken, remarks) = match rendered {
         Ok(remarks) => (Vec::new(), remarks),
         Err(Stopped::Sink(error)) => return Err(error.into()),
         Err(Stopped::Problems { problems, remarks }) => (problems, remarks),
     };
-    // What is wrong with templates was found before, with all nodes that it hits.
-    let is_new = |finding: &Finding| {
-        let same = |known: &Finding| known.rule == finding.rule && known.problem == finding.problem;
-        !prepared.findings.iter().any(same)
-    };
-    let found = broken.into_iter().chain(remarks).map(|found| prepared.rulebook.finding(found)).filter(is_new);
-    let found = found.chain(prepared.rulebook.findings_of_all()).collect();
-    let found = with_severities(&prepared.site.settings.check, found);
+    let found = found_in_documents(prepared, broken, remarks);
     // Errors that were found before rendering are reported together with those that rendering found.
     let all = sorted(prepared.findings.iter().cloned().chain(found.iter().cloned()).collect());
     let counting = prepared.waivers.weigh(all.clone(), &[]).findings;
@@ -143,7 +126,23 @@ pub(super) fn render_with(
     Ok(found)
 }
 
-pub(super) fn take(sink: &mut dyn ReleaseSink, facts: &NodeFacts, node: RenderedNode) -> Result<(), StoreError> {
+/// Everything that was found, of a site whose documents were looked at.
+pub(super) fn found_in_documents(
+    prepared: &Prepared,
+    broken: Vec<RenderProblem>,
+    remarks: Vec<RenderProblem>,
+) -> Vec<Finding> {
+    // What is wrong with templates was found before, with all nodes that it hits.
+    let is_new = |finding: &Finding| {
+        let same = |known: &Finding| known.rule == finding.rule && known.problem == finding.problem;
+        !prepared.findings.iter().any(same)
+    };
+    let found = broken.into_iter().chain(remarks).map(|found| prepared.rulebook.finding(found)).filter(is_new);
+    let found = found.chain(prepared.rulebook.findings_of_all()).collect();
+    with_severities(&prepared.site.settings.check, found)
+}
+
+fn take(sink: &mut dyn ReleaseSink, facts: &NodeFacts, node: RenderedNode) -> Result<(), StoreError> {
     for (_, digest, body) in &node.documents {
         sink.add_hashed(*digest, body)?;
     }

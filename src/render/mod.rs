@@ -27,7 +27,7 @@ pub(crate) use engine::NETWORK_CONFIG;
 pub use facts::{GroupOrder, NodeFacts};
 pub use node::{NodeRenderer, RenderedNode};
 pub use origins::{NamedValue, Origin, Origins, Source};
-pub use parallel::{Inspector, Rendered, Stopped, render_all, render_some};
+pub use parallel::{Inspector, Rendered, Stopped, render_all, render_each, render_some};
 pub use plan::{Plan, Template};
 pub use uses::NameUse;
 

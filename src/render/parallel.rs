@@ -56,11 +56,8 @@ type Doing = Option<(Instant, Arc<str>, usize)>;
 /// One finished chunk: its position, and a result for each of its nodes.
 type Chunk = (usize, Results);
 
-/// The nodes of a chunk by position, each with its documents or what is wrong with them, and with what was remarked.
-type Results = Vec<(usize, Outcome, Vec<NodeProblem>)>;
-
-/// A node's documents, or what is wrong with them.
-type Outcome = Result<RenderedNode, Vec<NodeProblem>>;
+/// The nodes of a chunk, each with the documents that there are, and what its inspector and its templates said.
+type Results = Vec<(RenderedNode, Verdict)>;
 
 /// Looks at a node's finished documents, on the thread that rendered them.
 pub type Inspector = Arc<dyn Fn(&NodeFacts, &RenderedNode) -> Verdict + Send + Sync>;
@@ -88,6 +85,24 @@ pub fn render_some<E>(
     nodes: Vec<usize>,
     inspect: &Inspector,
     sink: &mut dyn FnMut(RenderedNode) -> Result<(), E>,
+) -> Result<Rendered, Stopped<E>> {
+    let mut is_broken = false;
+    render_each(plan, nodes, inspect, &mut |node, is_whole| {
+        is_broken |= !is_whole;
+        if is_broken { Ok(()) } else { sink(node) }
+    })
+}
+
+/// As [`render_some`], for those who want to see every node, also when there are problems: `sink` gets the documents that
+/// there are of it, and whether nothing is wrong with it.
+///
+/// # Errors
+/// As [`render_all`].
+pub fn render_each<E>(
+    plan: &Arc<Plan>,
+    nodes: Vec<usize>,
+    inspect: &Inspector,
+    sink: &mut dyn FnMut(RenderedNode, bool) -> Result<(), E>,
 ) -> Result<Rendered, Stopped<E>> {
     let chunks = nodes.len().div_ceil(CHUNK);
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -148,25 +163,15 @@ fn work(plan: &Plan, inspect: &Inspector, shared: &Shared, activity: &Activity, 
             let path = set(activity, None).map_or_else(String::new, |(_, path, _)| path.to_string());
             let nothing = || RenderedNode { index, documents: Vec::new() };
             let (node, problems) = rendered.unwrap_or_else(|_| (nothing(), vec![broken_down(path)]));
-            let (outcome, remarks) = inspected(plan, inspect, node, problems);
-            results.push((index, outcome, remarks));
+            // What there is of a node is looked at, although some of its documents may be missing.
+            let mut verdict = inspect(&plan.facts()[index], &node);
+            verdict.problems.splice(0..0, problems);
+            results.push((node, verdict));
         }
         if sender.send((chunk, results)).is_err() {
             return;
         }
     }
-}
-
-/// What there is of a node is looked at, although some of its documents may be missing.
-fn inspected(
-    plan: &Plan,
-    inspect: &Inspector,
-    node: RenderedNode,
-    mut problems: Vec<NodeProblem>,
-) -> (Outcome, Vec<NodeProblem>) {
-    let Verdict { problems: found, remarks } = inspect(&plan.facts()[node.index], &node);
-    problems.extend(found);
-    (if problems.is_empty() { Ok(node) } else { Err(problems) }, remarks)
 }
 
 fn broken_down(path: String) -> NodeProblem {
@@ -181,7 +186,7 @@ fn set(activity: &Activity, doing: Doing) -> Doing {
 
 struct Collector<'a, E> {
     plan: &'a Plan,
-    sink: &'a mut dyn FnMut(RenderedNode) -> Result<(), E>,
+    sink: &'a mut dyn FnMut(RenderedNode, bool) -> Result<(), E>,
     chunks: usize,
     problems: Grouped,
     remarks: Grouped,
@@ -200,8 +205,8 @@ impl<E> Collector<'_, E> {
             }
             while let Some(results) = self.early.remove(&self.next) {
                 self.next += 1;
-                for (index, outcome, remarks) in results {
-                    self.take(index, outcome, remarks)?;
+                for (node, verdict) in results {
+                    self.take(node, verdict)?;
                 }
             }
             if last_look.elapsed() >= LOOK {
@@ -211,17 +216,12 @@ impl<E> Collector<'_, E> {
         }
     }
 
-    fn take(&mut self, index: usize, outcome: Outcome, remarks: Vec<NodeProblem>) -> Result<(), Stopped<E>> {
-        let id = self.plan.facts()[index].id();
+    fn take(&mut self, node: RenderedNode, Verdict { problems, remarks }: Verdict) -> Result<(), Stopped<E>> {
+        let id = self.plan.facts()[node.index].id();
+        let is_whole = problems.is_empty();
         remarks.into_iter().for_each(|remark| self.remarks.add(remark, id));
-        match outcome {
-            Ok(node) if self.problems.is_empty() => (self.sink)(node).map_err(Stopped::Sink),
-            Ok(_) => Ok(()),
-            Err(problems) => {
-                problems.into_iter().for_each(|problem| self.problems.add(problem, id));
-                Ok(())
-            }
-        }
+        problems.into_iter().for_each(|problem| self.problems.add(problem, id));
+        (self.sink)(node, is_whole).map_err(Stopped::Sink)
     }
 
     /// A worker that neither finishes its document nor meets its own deadline ends the build.

@@ -117,6 +117,12 @@ impl Repository {
         }
     }
 
+    /// The revision that is read, as it was named.
+    #[must_use]
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
     /// Whether there is something to read without fetching.
     #[must_use]
     pub fn is_fetched(&self) -> bool {

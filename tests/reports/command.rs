@@ -153,12 +153,14 @@ fn wrong_usage() {
 
     For more information, try '--help'.
     ");
-    assert_snapshot!(run(&["--fail-on", "changes"]), @"
+    assert_snapshot!(run(&["--fail-on", "change"]), @"
     exit code 64
     --- stdout
     --- stderr
-    error: invalid value 'changes' for '--fail-on <SEVERITY>'
-      [possible values: errors, warnings]
+    error: invalid value 'change' for '--fail-on <WHAT>'
+      [possible values: errors, warnings, changes]
+
+      tip: a similar value exists: 'changes'
 
     For more information, try '--help'.
     ");

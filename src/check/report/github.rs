@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::ReportSubject;
+use super::changes::changes_notice;
 use super::words::{concerned, counted_all, ranked, shortened};
 use crate::check::finding::{Finding, Severity, Summary};
 use crate::types::printable;
@@ -34,6 +35,7 @@ pub(super) fn github_report(subject: &ReportSubject<'_>) -> String {
         }
     }
     text.push_str(&about_rest(subject, &rest));
+    text.push_str(&subject.changes.map(changes_notice).unwrap_or_default());
     text
 }
 
@@ -94,7 +96,7 @@ fn about_rest(subject: &ReportSubject<'_>, rest: &[&Finding]) -> String {
 }
 
 /// The message of a command.
-fn data(text: &str) -> String {
+pub(super) fn data(text: &str) -> String {
     // Line breaks are kept by their escapes. Other control characters are for terminals.
     let lines = text.replace("\r\n", "\n").replace('\r', "\n");
     printable(&lines).replace('%', "%25").replace('\n', "%0A")

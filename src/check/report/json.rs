@@ -11,5 +11,10 @@ const FORMAT: u32 = 1;
 /// One JSON value on one line.
 pub(super) fn json_report(subject: &ReportSubject<'_>) -> String {
     let counts = Summary::of(subject.findings);
-    format!("{}\n", json!({"format": FORMAT, "counts": counts, "findings": subject.findings, "waived": subject.waived}))
+    let mut report =
+        json!({"format": FORMAT, "counts": counts, "findings": subject.findings, "waived": subject.waived});
+    if let Some(changes) = subject.changes {
+        report["changes"] = json!(changes);
+    }
+    format!("{report}\n")
 }

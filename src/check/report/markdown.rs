@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::ReportSubject;
+use super::changes::changes_markdown;
 use super::excerpt::Excerpt;
 use super::words::{counted, counted_all, examples, ranked, shortened, waived};
 use crate::check::finding::{Finding, Severity, Summary};
 
 /// How long the report may be, in bytes. GitHub takes 65,536 characters in a comment, and who posts it may add some.
 const LONGEST: usize = 60_000;
+/// What findings leave of that to changes, if these need so much.
+const FOR_CHANGES: usize = 24_000;
 /// What is kept free for the sentence about what was left out.
 const RESERVE: usize = 300;
 /// Characters of a message or a hint.
@@ -27,6 +30,8 @@ const LONGEST_PATH: usize = 200;
 /// The tables, cut so that the report fits where it is to go.
 pub(super) fn markdown_report(subject: &ReportSubject<'_>) -> String {
     let mut text = format!("### mds: {}\n", counted_all(&Summary::of(subject.findings)));
+    let changes = |room| subject.changes.map(|changes| changes_markdown(changes, room)).unwrap_or_default();
+    let longest = LONGEST - changes(FOR_CHANGES).len();
     let mut left: Vec<&Finding> = Vec::new();
     let mut severity = None;
     for finding in by_rule(subject.findings) {
@@ -36,7 +41,7 @@ pub(super) fn markdown_report(subject: &ReportSubject<'_>) -> String {
         }
         piece.push_str(&row(finding));
         // Nothing is shown after the first that does not fit, so that what is left out is the least of it.
-        if left.is_empty() && text.len() + piece.len() + RESERVE <= LONGEST {
+        if left.is_empty() && text.len() + piece.len() + RESERVE <= longest {
             severity = Some(finding.severity);
             text.push_str(&piece);
         } else {
@@ -68,7 +73,8 @@ pub(super) fn markdown_report(subject: &ReportSubject<'_>) -> String {
             counted_all(&counts)
         );
     }
-    text
+    let changes = changes(LONGEST - text.len());
+    text + &changes
 }
 
 /// The lines that the first findings are about.
@@ -145,12 +151,12 @@ fn sentence(text: &str) -> String {
     pieces.iter().enumerate().map(shown).collect()
 }
 
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("<code>{}</code>", escaped(text))
 }
 
 /// A text of which neither Markdown nor HTML nor GitHub makes anything.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -172,7 +178,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Control characters, and those that change the direction or the lines of what is around them.
-fn is_invisible(character: char) -> bool {
+pub(super) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -3,6 +3,7 @@
 //! A report is a function from findings to text. What findings say comes from files that anybody may have written, so
 //! every format escapes it: no message can end the place where it stands.
 
+mod changes;
 mod excerpt;
 mod github;
 mod json;
@@ -19,7 +20,9 @@ mod fixture;
 use super::catalogue::AnyRule;
 use super::finding::Finding;
 use super::waivers::Waived;
+use crate::compare::Changes;
 
+pub use changes::changes_text;
 pub use excerpt::Sources;
 pub use text::{Style, styled_text_report, text_report};
 
@@ -72,6 +75,8 @@ pub struct ReportSubject<'a> {
     pub folder: &'a str,
     /// Where the files are that findings are in. Without them a report has no excerpts.
     pub sources: Sources<'a>,
+    /// What changes against another revision or release, if it was compared with one.
+    pub changes: Option<&'a Changes>,
 }
 
 impl ReportSubject<'_> {
@@ -91,7 +96,10 @@ pub fn report(format: ReportFormat, subject: &ReportSubject<'_>) -> String {
 #[must_use]
 pub fn styled_report(format: ReportFormat, subject: &ReportSubject<'_>, style: Style) -> String {
     match format {
-        ReportFormat::Text => text::whole_text_report(subject, style),
+        ReportFormat::Text => {
+            let changes = subject.changes.map(|changes| changes_text(changes, style == Style::Coloured, true));
+            text::whole_text_report(subject, style) + &changes.unwrap_or_default()
+        }
         ReportFormat::Json => json::json_report(subject),
         ReportFormat::Markdown => markdown::markdown_report(subject),
         ReportFormat::Github => github::github_report(subject),

@@ -43,7 +43,7 @@ pub(super) struct CheckArguments {
 }
 
 pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCode, CliError> {
-    arguments.reports.check()?;
+    arguments.reports.check(false)?;
     let mut progress = Progress::new(output.is_json());
     let site = arguments.site.required_site(&arguments.state)?;
     arguments.fetch.update(&site, &mut progress)?;
@@ -70,12 +70,13 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
         rules: &rules,
         folder: &arguments.site.folder_in_repository(),
         sources: sources(&inspection.site, &input),
+        changes: None,
     };
     if !arguments.reports.is_printed() {
         print(&inspection, &subject, output)?;
     }
     arguments.reports.write(&subject, output)?;
-    Ok(arguments.reports.exit_code(subject.findings))
+    Ok(arguments.reports.exit_code(subject.findings, None))
 }
 
 /// Ends when the inventory or its site cannot be read: no rule was run.
@@ -94,7 +95,7 @@ fn end_unread(
         output.findings(&subject);
     }
     arguments.reports.write(&subject, output)?;
-    Ok(arguments.reports.exit_code(findings))
+    Ok(arguments.reports.exit_code(findings, None))
 }
 
 fn print(inspection: &Inspection, subject: &ReportSubject<'_>, output: &Output) -> Result<(), CliError> {
