@@ -24,7 +24,7 @@ use super::server::{binary, remove_settings};
 use super::site::{CLUSTER_KEY, Machine, SERVER_ADDRESS, put};
 
 /// Nodes that boot at the same time. Most of a boot is waiting.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
 
 /// Files of a site by their paths. `{base}`, `{mac}` and `{ip}` in them stand for the URL of the node's documents, its
 /// MAC address and its IP address.
@@ -44,11 +44,27 @@ pub(crate) struct Case {
     pub(crate) damage: fn(&Boot, &Node) -> bool,
 }
 
-/// One of the two forms of a case, with a machine of its own.
+/// A site to boot from, with a machine of its own: the broken one of a case, or the mended one of all cases that have
+/// the same.
 struct Form<'a> {
-    case: &'a Case,
+    cases: Vec<&'a Case>,
     is_broken: bool,
     machine: Machine,
+}
+
+/// The broken and mended sites of all cases.
+fn forms(cases: &[Case]) -> Vec<Form<'_>> {
+    let mut forms: Vec<Form<'_>> = Vec::new();
+    for case in cases {
+        let is_same = |form: &&mut Form<'_>| !form.is_broken && form.files() == case.mended;
+        let same = forms.iter_mut().find(is_same).map(|form| form.cases.push(case));
+        let further = [(true, true), (false, same.is_none())];
+        for (is_broken, _) in further.into_iter().filter(|(_, is_new)| *is_new) {
+            let number = u32::try_from(forms.len() + 1).expect("there are not that many");
+            forms.push(Form { cases: vec![case], is_broken, machine: Machine::numbered(number) });
+        }
+    }
+    forms
 }
 
 /// Checks and boots both forms of all cases.
@@ -57,12 +73,7 @@ struct Form<'a> {
 /// When a check or a client is of another opinion, with all such cases.
 pub(crate) fn agree(root: &Root, cases: &[Case]) {
     document_server::check(root);
-    let forms: Vec<Form<'_>> = cases
-        .iter()
-        .flat_map(|case| [true, false].map(|is_broken| (case, is_broken)))
-        .zip(1..)
-        .map(|((case, is_broken), number)| Form { case, is_broken, machine: Machine::numbered(number) })
-        .collect();
+    let forms = forms(cases);
     let mut complaints = Vec::new();
     let mut documents = BTreeMap::new();
     for form in &forms {
@@ -89,11 +100,17 @@ pub(crate) fn agree(root: &Root, cases: &[Case]) {
 impl std::fmt::Display for Form<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let form = if self.is_broken { "broken" } else { "mended" };
-        write!(formatter, "{} ({}, {form})", self.case.rule, self.case.what)
+        let cases: Vec<String> = self.cases.iter().map(|case| format!("{} ({})", case.rule, case.what)).collect();
+        write!(formatter, "{form}: {}", cases.join(", "))
     }
 }
 
 impl Form<'_> {
+    fn files(&self) -> Files {
+        let case = self.cases[0];
+        if self.is_broken { case.broken } else { case.mended }
+    }
+
     /// The path below which the node's documents lie.
     fn path(&self) -> String {
         format!("/{}", self.machine.id)
@@ -109,20 +126,17 @@ impl Form<'_> {
         let site = folder.path();
         self.write(site);
         let found = rules_found(site);
-        if self.is_broken {
-            assert!(found.contains(self.case.rule), "{self}: the check finds only {found:?}");
-        } else {
-            assert!(!found.contains(self.case.rule), "{self}: the check finds {found:?}");
+        for case in &self.cases {
+            assert_eq!(found.contains(case.rule), self.is_broken, "{self}: the check finds {found:?}");
         }
         self.render(site)
     }
 
     fn write(&self, folder: &Path) {
-        let own = if self.is_broken { self.case.broken } else { self.case.mended };
         let inventory = json!({"format": 1, "nodes": [self.machine.inventory_entry()]}).to_string();
         put(folder, "mds.toml", &settings(&self.base_url()));
         put(folder, "inventory.json", &inventory);
-        for (path, text) in own {
+        for (path, text) in self.files() {
             let text = text.replace("{base}", &self.base_url());
             let text = text.replace("{mac}", self.machine.mac).replace("{ip}", self.machine.address);
             put(folder, path, &text);
@@ -143,8 +157,10 @@ impl Form<'_> {
     fn boot(&self, root: &Root, server: &Namespace) {
         let mut node = Node::new(root, &self.machine, server);
         let boot = node.boot_from(&format!("{}/", self.base_url()));
-        let shows_damage = (self.case.damage)(&boot, &node);
-        assert_eq!(shows_damage, self.is_broken, "{self}: the boot went like this:\n{}", boot.account());
+        for case in &self.cases {
+            let shows_damage = (case.damage)(&boot, &node);
+            assert_eq!(shows_damage, self.is_broken, "{self}: the boot went like this:\n{}", boot.account());
+        }
         if !self.is_broken {
             boot.assert_clean();
         }

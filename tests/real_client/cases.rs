@@ -91,7 +91,7 @@ pub(crate) const CASES: &[Case] = &[
         rule: "meta-data-instance-id",
         what: "meta-data has no instance-id",
         broken: &[("templates/meta-data", "local-hostname: {{ local_hostname }}\n")],
-        mended: &[("templates/meta-data", "instance-id: {{ instance_id }}\nlocal-hostname: {{ local_hostname }}\n")],
+        mended: &[("templates/meta-data", META_DATA)],
         damage: |_, node| node.wrote("var/lib/cloud/instances/nocloud"),
     },
     Case {
