@@ -98,10 +98,11 @@ fn target(rulebook: &Rulebook, base_url: &str, text: &str) -> Target {
     if text.starts_with('/') || text.to_ascii_lowercase().starts_with("file:") {
         return Target::Elsewhere;
     }
-    let Ok(url) = Url::parse(text) else { return Target::NoUrl };
     if !text.contains("://") {
-        return Target::NoUrl;
+        // cloud-init puts `http://` before it, so that the name of a document becomes the name of a host.
+        return if DocumentName::parse(text).is_ok() { Target::NoUrl } else { Target::Elsewhere };
     }
+    let Ok(url) = Url::parse(text) else { return Target::NoUrl };
     let Ok(base) = Url::parse(base_url) else { return Target::Elsewhere };
     if url.origin() != base.origin() || !url.origin().is_tuple() {
         return Target::Elsewhere;
@@ -204,10 +205,17 @@ mod tests {
         for missing in ["http://h:8080/cloud-init/all", "http://h:8080/userdata", "http://h:8080/x/user-data"] {
             assert_eq!(target(missing), Target::NotThere, "{missing}");
         }
-        for other in ["http://h/user-data", "https://h:8080/x", "/etc/x", "file:///x", "http://h:8080/health"] {
+        for other in [
+            "http://h/user-data",
+            "https://h:8080/x",
+            "/etc/x",
+            "file:///x",
+            "http://h:8080/health",
+            "10.0.0.1:8080/user-data",
+        ] {
             assert_eq!(target(other), Target::Elsewhere, "{other}");
         }
-        for none in ["user-data", "compute.yaml", "h:8080/user-data", "http://"] {
+        for none in ["user-data", "compute.yaml", "http://"] {
             assert_eq!(target(none), Target::NoUrl, "{none}");
         }
     }

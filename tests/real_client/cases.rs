@@ -172,13 +172,6 @@ pub(crate) const CASES: &[Case] = &[
         damage: |boot, _| boot.failed("init-network"),
     },
     Case {
-        rule: "include-url-unknown",
-        what: "user-data includes a relative URL",
-        broken: &[("user-data/default.yaml", "#include\nof-nobody.yaml\n")],
-        mended: &[("user-data/default.yaml", "#include\n{{ base_url }}/of-nobody.yaml\n")],
-        damage: |boot, _| boot.failed("init-network"),
-    },
-    Case {
         rule: "include-url-cycle",
         what: "user-data includes itself",
         broken: &[("user-data/default.yaml", "#include\n{{ base_url }}/user-data\n")],
