@@ -607,8 +607,8 @@ fn what_documents_mean_to_cloud_init_alone_is_a_warning_and_stops_nothing() {
     publishing
     warning[yaml-ambiguous-value]: groups/compute/cloud-config.yaml:6:12: the value is a number in base 8 to cloud-init, which reads YAML 1.1
       |
-    6 |   timeout: …
-      |            ^
+    6 |   timeout: 0644
+      |            ^^^^
       hint: put it in quotes if a text is meant, else write it another way
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     warning[yaml-duplicate-key]: groups/compute/cloud-config.yaml:7:1: the key `runcmd` stands 5 lines above already, and only what is last counts
@@ -670,7 +670,7 @@ fn what_cloud_init_cannot_read_stops_the_build_though_other_readers_can() {
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1
     error[yaml-syntax]: groups/compute/cloud-config.yaml:5:9: cloud-init's YAML reader refuses the tab
       |
-    5 |     uid:    …
+    5 |     uid:    1000
       |         ^
       hint: write spaces; tabs may stand in quotes and in block scalars only
       concerns 2 nodes: x1000c0s0b0n0, x1000c0s0b0n1

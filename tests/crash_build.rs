@@ -30,7 +30,7 @@ fn inventory(nodes: usize) -> String {
             "{}{{\"id\":\"x{number}\",\"nid\":{number},\"groups\":[\"compute\"],\"interfaces\":[{{\"mac\":\
              \"b4:2e:99:00:{high:02x}:{low:02x}\",\"addresses\":[{{\"ip\":\"10.252.{high}.{}\",\"network\":\"HMN\"}}]}}]}}",
             if number == 0 { "" } else { "," },
-            low + 1
+            low + 2
         )
         .unwrap();
     }

@@ -88,7 +88,10 @@ fn sandbox() -> Sandbox {
     sandbox.write("origin/groups/compute/group.yaml", META);
     sandbox.write("origin/groups/compute/cloud-config.yaml", COMPUTE);
     sandbox.write("origin/groups/green/group.yaml", "meta: {beta: {q: 1, p: 2, o: 3}, alpha: {other: 1}}\n");
-    sandbox.write("origin/groups/green/cloud-config.yaml", "#cloud-config\n{{ beta | yaml }}\n");
+    sandbox.write(
+        "origin/groups/green/cloud-config.yaml",
+        "#cloud-config\nwrite_files:\n  - path: /etc/beta\n    content: |\n      {{ beta | yaml(indent=6) }}\n",
+    );
     sandbox.write("origin/groups/storage/cloud-config.yaml", "{% include \"groups/storage/format.sh\" %}");
     sandbox.write("origin/groups/storage/format.sh", "#!/bin/sh\necho {{ nid }}\n");
     sandbox.write("origin/nodes/x1000c0s3b0n0.yaml", "instance_id: i-3\nmeta: {rack: {row: 2, column: 1}}\n");

@@ -429,7 +429,10 @@ fn a_base_that_cannot_be_had_is_told_after_what_was_found() {
     ");
     sandbox.write("site/groups/green/cloud-config.yaml", "#cloud-config\n{{ other }}\n");
     let both = check(&sandbox, &["--base", "HEAD~1"]);
-    assert!(both.starts_with("exit code 1\n") && both.contains("not known while there are errors"), "{both}");
+    assert!(
+        both.starts_with("exit code 1\n") && both.contains("1 node with documents that could not be made"),
+        "{both}"
+    );
 
     let site = sandbox.path("site");
     let mut command = sandbox.command(&["build", "--check", "--locked", "--site", "site", "--base", "HEAD"]);

@@ -50,7 +50,7 @@ ssh_keys:
     {MARK}
     -----END OPENSSH PRIVATE KEY-----
 runcmd:
-  - curl -H 'Authorization: Bearer {MARK}' http://10.252.0.1/join
+  - \"curl -H 'Authorization: Bearer {MARK}' http://10.252.0.1/join\"
 ",
             "q83v".repeat(16)
         ),

@@ -133,7 +133,7 @@ proptest! {
                 2 => node.groups.clear(),
                 3 => node.interfaces.truncate(1),
                 4 => drop(cluster.nodes.remove(index)),
-                _ => cluster.write("user-data/default.yaml", &format!("#cloud-config\nfinal_message: {index}\n")),
+                _ => cluster.write("user-data/default.yaml", &format!("#cloud-config\nfinal_message: \"{index}\"\n")),
             }
             // It is held against a whole build inside.
             cluster.publish();

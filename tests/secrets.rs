@@ -289,6 +289,9 @@ fn warnings_about_documents_show_no_secret() {
     let text =
         "#cloud-config\n{{ token }}: 1\n{{ token }}: 0644\n\"{{ own_token }}\": 2\n\"{{ own_token }}\": 2024-01-01\n";
     sandbox.write("site/groups/compute/cloud-config.yaml", text);
+    // Such keys are no good cloud-config either.
+    sandbox.write("site/mds.toml", &format!("{SETTINGS}\n[check.severity]\ncloud-config-schema = \"warning\"\n"));
     let said = run_clean(&sandbox, &["build", "--check", "--site", "site"]);
+    assert!(said.contains("warning[cloud-config-schema]"), "{said}");
     assert!(said.contains("warning[yaml-duplicate-key]") && said.contains("warning[yaml-ambiguous-value]"), "{said}");
 }

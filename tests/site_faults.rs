@@ -176,34 +176,28 @@ fn an_inventory_that_cannot_be_read_hides_no_broken_template() {
     sandbox.write("site/mds.toml", &format!("{SETTINGS}[check.severity]\nnothing-known = \"off\"\n"));
     sandbox.write("site/inventory.json", "{\"format\": 1,\n \"nodes\": [{\"id\": \"x1\",}]}\n");
     sandbox.write("site/groups/green/cloud-config.yaml", "#cloud-config\n{% if %}\n");
-    assert_snapshot!(sandbox.run(&["build", "--check", "--site", "site"]), @r#"
+    assert_snapshot!(sandbox.run(&["build", "--check", "--site", "site"]), @"
     exit code 1
     --- stdout
     --- stderr
     reading the site
     error[unreadable-site]: mds.toml: [check.severity] names the rule `nothing-known`, which there is not
     error[unreadable-site]: inventory.json:2:24: trailing comma
-      |
-    2 |  "nodes": [{"id": "…
-      |                    ^
     error[template]: groups/green/cloud-config.yaml:2:7: Found `%}` but expected one of: integer, float, string, bool, ident, `-`, `not`, `<`, `{`, `[` or `(`
       |
     2 | {% if %}
       |       ^
     3 errors, 0 warnings
-    "#);
-    assert_snapshot!(sandbox.run(&["inventory", "check", "--site", "site"]), @r#"
+    ");
+    assert_snapshot!(sandbox.run(&["inventory", "check", "--site", "site"]), @"
     exit code 1
     --- stdout
     --- stderr
     reading the site
     error[unreadable-site]: mds.toml: [check.severity] names the rule `nothing-known`, which there is not
     error[unreadable-site]: inventory.json:2:24: trailing comma
-      |
-    2 |  "nodes": [{"id": "…
-      |                    ^
     2 errors, 0 warnings
-    "#);
+    ");
 }
 
 #[test]

@@ -85,7 +85,7 @@ users:
 
 #[test]
 fn what_is_missing_is_told_once_for_all_nodes() {
-    let sandbox = sandbox("#cloud-config\nfinal_message: \"{{ nid }}\"\n");
+    let sandbox = sandbox("#cloud-config\nfqdn: \"n{{ nid }}\"\n");
     assert_eq!(rules(&sandbox), ["site/ntp"]);
     sandbox.write("site/user-data/default.yaml", "#cloud-config\nntp: {enabled: true}\n");
     assert_eq!(rules(&sandbox), [""; 0]);

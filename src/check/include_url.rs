@@ -240,7 +240,7 @@ mod tests {
     fn what_is_included_often_and_without_a_circle_is_fine() {
         let files = [
             ("groups/a/cloud-config.yaml", "#include\n{{ base_url }}/b.yaml\nhttp://other/user-data\n"),
-            ("groups/b/cloud-config.yaml", "#cloud-config\nmotd: http://10.0.0.254:8080/vendor-data\n"),
+            ("groups/b/cloud-config.yaml", "#cloud-config\nfinal_message: http://10.0.0.254:8080/vendor-data\n"),
             ("user-data/default.yaml", "#include\n{{ base_url }}/b.yaml\n{{ base_url }}/of-nobody.yaml\n"),
         ];
         assert_eq!(said(&files), [""; 0]);

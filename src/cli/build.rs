@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
-use mds::check::{ReportSubject, Weighed};
+use mds::check::{ReportSubject, Sources, Weighed};
 use mds::pipeline::{Earlier, InventoryInput, Prepared, Updated, draft, drop_problem, prepare, publish_changes};
 use mds::release::{Manifest, ReleaseDifference, Tree, diff};
 use mds::types::{Digest, Problem, ReleaseId};
@@ -18,7 +18,7 @@ use super::error::{CliError, EXIT_FINDINGS};
 use super::output::{Output, counted, eprint};
 use super::progress::Progress;
 use super::pull::{inventory, today};
-use super::reports::{ReportArguments, sources};
+use super::reports::ReportArguments;
 
 /// Render every node's documents and publish them as a release
 ///
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
         false => publish(arguments, &mut prepared, &inventory, &mut progress),
     };
     drop(progress);
-    let sources = sources(&prepared.site, &inventory);
+    let sources = Sources::of(&prepared.site);
     let (built, findings) = match built {
         Ok(report) => (Some(report), prepared.findings.clone()),
         Err(CliError::Findings(findings)) => (None, findings),

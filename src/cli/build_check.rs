@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use mds::check::{AnyRule, Finding, ReportSubject, Severity, Summary, Weighed, changes_text, rules_run};
+use mds::check::{AnyRule, Finding, ReportSubject, Severity, Sources, Summary, Weighed, changes_text, rules_run};
 use mds::pipeline::{
     Examined, InventoryInput, Prepared, Side, SiteInput, examine, lock_age, max_lock_age, prepare, read_in_part,
     template_findings, unreadable_findings,
@@ -12,10 +12,9 @@ use serde_json::json;
 
 use super::build::BuildArguments;
 use super::error::CliError;
-use super::output::{Output, counted};
+use super::output::{Output, counted, eprint};
 use super::progress::Progress;
 use super::pull::today;
-use super::reports::sources;
 use super::sides::{named, side, unreadable};
 
 /// Checks and reports; what the site is compared with is looked for first, and if that cannot be had, this is told last:
@@ -37,7 +36,7 @@ pub(super) fn check(
         Err(error) => {
             let findings = unreadable_findings(error)?;
             drop(progress);
-            let code = check_in_part(arguments, site, inventory, findings, output)?;
+            let code = check_in_part(arguments, site, findings, output)?;
             return failure.map_or(Ok(code), Err);
         }
     };
@@ -64,7 +63,7 @@ fn check_prepared(
     let of_site = rulebook.site_rules();
     let rules: Vec<&AnyRule<'_>> = rules_run(&settings.check, false, has_age).into_iter().chain(&of_site).collect();
     prepared.findings.extend(old);
-    let Examined { nodes, documents, findings, changes } = examine(&prepared, base, &mut progress)?;
+    let Examined { nodes, documents, incomplete, findings, changes } = examine(&prepared, base, &mut progress)?;
     drop(progress);
     let Weighed { findings, waived } = prepared.waivers.weigh(findings, &rules);
     let name = || base.map(|base| base.origin().to_string()).unwrap_or_default();
@@ -77,11 +76,15 @@ fn check_prepared(
         waived: &waived,
         rules: &rules,
         folder: &arguments.site.folder_in_repository(),
-        sources: sources(&prepared.site, inventory),
+        sources: Sources::of(&prepared.site),
         changes: changes.as_ref(),
     };
     if !arguments.reports.is_printed() {
         print((nodes, documents), &subject, output)?;
+        if subject.changes.is_some() && incomplete > 0 && !output.is_json() {
+            let nodes = counted(incomplete, "node");
+            eprint(&format!("{nodes} with documents that could not be made: of these the others are compared\n"));
+        }
     }
     end(arguments, &subject, failure, output)
 }
@@ -90,13 +93,12 @@ fn check_prepared(
 fn check_in_part(
     arguments: &BuildArguments,
     site: &SiteInput,
-    inventory: &InventoryInput,
     mut findings: Vec<Finding>,
     output: &Output,
 ) -> Result<ExitCode, CliError> {
     let site = read_in_part(site);
     findings.extend(site.iter().flat_map(template_findings));
-    let sources = site.as_ref().map(|site| sources(site, inventory)).unwrap_or_default();
+    let sources = site.as_ref().map(Sources::of).unwrap_or_default();
     let folder = arguments.site.folder_in_repository();
     let subject = ReportSubject { findings: &findings, folder: &folder, sources, ..ReportSubject::default() };
     if !arguments.reports.is_printed() {

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use mds::check::{Finding, ReportFormat, ReportSubject, Severity, Sources, report, styled_report};
+use mds::check::{Finding, ReportFormat, ReportSubject, Severity, report, styled_report};
 use mds::compare::Changes;
-use mds::pipeline::InventoryInput;
-use mds::site::Site;
 use mds::types::nearest;
 
 use super::error::{CliError, EXIT_FINDINGS};
@@ -123,11 +121,6 @@ impl ReportArguments {
             false => ExitCode::SUCCESS,
         }
     }
-}
-
-/// The files of which a report may show excerpts.
-pub(crate) fn sources<'a>(site: &'a Site, inventory: &InventoryInput) -> Sources<'a> {
-    Sources::of(site).with_inventory(matches!(inventory, InventoryInput::Site))
 }
 
 #[cfg(test)]

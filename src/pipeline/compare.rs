@@ -18,7 +18,7 @@ use crate::compare::{Changes, Comparer, NodeState, Origin};
 use crate::release::{NodeEntry, StoredRelease};
 use crate::render::{Inspector, NodeFacts, Plan, RenderedNode, Stopped, Verdict, render_all, render_each};
 use crate::site::{Site, SiteOrigin};
-use crate::types::{Digest, Problem};
+use crate::types::{Digest, DocumentName, Problem};
 
 /// Nodes of the older side that may wait for those of the newer one.
 const WAITING_NODES: usize = 256;
@@ -91,6 +91,8 @@ pub struct Examined {
     pub nodes: usize,
     /// How many documents could be made for them.
     pub documents: usize,
+    /// How many nodes have documents that are wrong or could not be made. Of these, what there is was compared.
+    pub incomplete: usize,
     /// Everything that was found, errors first.
     pub findings: Vec<Finding>,
     /// What changes against another side, if there is one; or why that cannot be rendered.
@@ -118,12 +120,13 @@ type TakeNode<'a> = &'a mut dyn FnMut(NodeState, bool);
 fn look_at_all(prepared: &Prepared, observer: &mut dyn Observer, mut take: Option<TakeNode<'_>>) -> Examined {
     let plan = &prepared.plan;
     let nodes: Vec<usize> = (0..plan.facts().len()).collect();
-    let (count, mut documents) = (nodes.len(), 0);
+    let (count, mut documents, mut incomplete) = (nodes.len(), 0, 0);
     observer.begin(Phase::Rendering { nodes: count });
     let inspector = document_inspector(&prepared.rulebook, plan);
     let rendered = render_each(plan, nodes, &inspector, &mut |node, is_whole| {
         observer.node_done();
         documents += node.documents.len();
+        incomplete += usize::from(!is_whole);
         if let Some(take) = &mut take {
             take(state(&prepared.site, &plan.facts()[node.index], &node), is_whole);
         }
@@ -136,7 +139,7 @@ fn look_at_all(prepared: &Prepared, observer: &mut dyn Observer, mut take: Optio
     };
     let found = found_in_documents(prepared, broken, remarks);
     let findings = sorted(prepared.findings.iter().cloned().chain(found).collect());
-    Examined { nodes: count, documents, findings, changes: None }
+    Examined { nodes: count, documents, incomplete, findings, changes: None }
 }
 
 /// What changed from one side to another.
@@ -199,14 +202,15 @@ struct Pairs {
 impl Pairs {
     /// Takes the next node of the newer side. Of one that is not whole, only the documents that it has are compared.
     fn newer(&mut self, new: &NodeState, is_whole: bool) {
-        while let Some(mut old) = self.next.take().or_else(|| self.older.recv().ok()) {
+        while let Some(old) = self.next.take().or_else(|| self.older.recv().ok()) {
             if old.id < new.id {
                 self.comparer.add(Some(&old), None);
             } else if old.id == new.id {
-                if !is_whole {
-                    old.documents.retain(|(name, ..)| new.documents.iter().any(|(other, ..)| other == name));
+                if is_whole {
+                    return self.comparer.add(Some(&old), Some(new));
                 }
-                return self.comparer.add(Some(&old), Some(new));
+                let (old, new) = in_common(old, new.clone());
+                return self.comparer.add(Some(&old), Some(&new));
             } else {
                 self.next = Some(old);
                 break;
@@ -222,6 +226,18 @@ impl Pairs {
         }
         self.comparer
     }
+}
+
+/// Two states of a node with the documents that both have. vendor-data leads to the documents of groups, so it says nothing
+/// where one of these could not be made.
+fn in_common(mut old: NodeState, mut new: NodeState) -> (NodeState, NodeState) {
+    let has = |state: &NodeState, name: &DocumentName| state.documents.iter().any(|(other, ..)| other == name);
+    let is_group = |name: &DocumentName| matches!(name, DocumentName::Group(_));
+    let lacks_a_group = old.documents.iter().any(|(name, ..)| is_group(name) && !has(&new, name));
+    let counts = |name: &DocumentName| !(lacks_a_group && *name == DocumentName::VendorData);
+    old.documents.retain(|(name, ..)| counts(name) && has(&new, name));
+    new.documents.retain(|(name, ..)| counts(name) && has(&old, name));
+    (old, new)
 }
 
 fn each_rendered(

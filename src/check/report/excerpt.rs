@@ -23,20 +23,13 @@ const TAB: &str = "    ";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sources<'a> {
     site: Option<&'a Site>,
-    with_inventory: bool,
 }
 
 impl<'a> Sources<'a> {
-    /// The files of a site, but for its inventory.
+    /// The files of a site, but for its inventory, whose lines are long and hold little that may be shown.
     #[must_use]
     pub const fn of(site: &'a Site) -> Self {
-        Self { site: Some(site), with_inventory: false }
-    }
-
-    /// And its inventory, if `is_used`: a file elsewhere may have the same name.
-    #[must_use]
-    pub const fn with_inventory(self, is_used: bool) -> Self {
-        Self { with_inventory: is_used, ..self }
+        Self { site: Some(site) }
     }
 
     fn text(&self, file: &str) -> Option<&'a str> {
@@ -44,7 +37,6 @@ impl<'a> Sources<'a> {
         let bytes = match site.files.get(file) {
             Some(bytes) => bytes,
             None if file == FILE_NAME => &site.settings_file,
-            None if file == site.settings.inventory.file && self.with_inventory => site.inventory.as_ref()?,
             None => return None,
         };
         std::str::from_utf8(bytes).ok()
@@ -174,7 +166,7 @@ mod tests {
     #[test]
     fn the_word_at_the_column_is_marked() {
         assert_eq!(shown("a\nb: {{ name }}\n", 2, 7), "  |\n2 | b: {{ name }}\n  |       ^^^^\n");
-        assert_eq!(shown("a: [1\r\n", 1, 4), "  |\n1 | a: […\n  |    ^\n");
+        assert_eq!(shown("a: [1\r\n", 1, 4), "  |\n1 | a: [1\n  |    ^\n");
         assert_eq!(shown("a:\n", 1, 0), "  |\n1 | a:\n");
         // Behind the end: something is missing there.
         assert_eq!(shown("a: [\n", 1, 9), "  |\n1 | a: [\n  |     ^\n");
@@ -215,7 +207,6 @@ mod tests {
         assert_eq!(of("a-rule-of-later", "mds.toml", sources), None);
         assert_eq!(of("template", "/etc/hostname", sources), None);
         assert_eq!(of("template", "inventory.json", sources), None);
-        assert_eq!(of("template", "inventory.json", sources.with_inventory(true)).as_deref(), Some("{\"a\":"));
         assert_eq!(of("template", "mds.toml", Sources::default()), None);
     }
 

@@ -16,7 +16,9 @@ const SHORTEST_RANDOM: usize = 20;
 /// Signs that say nothing by themselves.
 const SIGNS: &str = "-:{}[](),|>?\"'#=";
 /// Values that say nothing of anybody.
-const PLAIN_VALUES: [&str; 3] = ["true", "false", "null"];
+const PLAIN_VALUES: [&str; 7] = ["true", "false", "null", "yes", "no", "on", "off"];
+/// Longest number that is shown, in characters: one of a mode or of minutes says nothing of anybody.
+const LONGEST_NUMBER: usize = 6;
 
 /// What of a line is shown: each character, and its position in the line, in characters. `is_settings` says that the line
 /// is one of TOML, whose tables have their names in brackets.
@@ -38,6 +40,14 @@ struct Shown<'t> {
 }
 
 impl Shown<'_> {
+    /// Whether a word is a short number, in a line that is about no secret such as a PIN.
+    fn is_number(&self, word: &str) -> bool {
+        word.len() <= LONGEST_NUMBER
+            && word.starts_with(|first: char| first.is_ascii_digit())
+            && word.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'x' | b'o' | b'_'))
+            && !self.line.split(|sign: char| !sign.is_alphanumeric() && sign != '_').any(is_secret_name)
+    }
+
     fn keep(&mut self, start: usize, end: usize) {
         if start < end {
             self.parts.push((start, end, true));
@@ -139,7 +149,8 @@ impl Shown<'_> {
         let after = &self.line[name_end..end];
         let closes = after.trim_start_matches(['"', '\'']);
         let is_key = is_name(name) && (closes.starts_with([':', '=']) || (closes.is_empty() && next == Some('=')));
-        let is_plain = name.is_empty() || PLAIN_VALUES.contains(&name);
+        let is_plain =
+            name.is_empty() || PLAIN_VALUES.contains(&name.to_ascii_lowercase().as_str()) || self.is_number(name);
         let is_table = may_be_table && is_name(name) && word.starts_with('[') && after.trim_end_matches(']').is_empty();
         if is_key || is_plain || is_table {
             let kept = name_end + after.len() - after.trim_start_matches(is_sign).len();
@@ -269,8 +280,12 @@ mod tests {
     fn values_and_free_text_are_not() {
         for (line, shown) in [
             ("    passwd: hunter2", "    passwd: …"),
-            ("\"root\": \"hunter2\", \"x\": 1", "\"root\": \"… \"x\": …"),
-            ("  - {name: hunter2, uid: 3}", "  - {name: … uid: …"),
+            ("\"root\": \"hunter2\", \"x\": 1", "\"root\": \"… \"x\": 1"),
+            ("  - {name: hunter2, uid: 3}", "  - {name: … uid: 3}"),
+            ("  pin: 1234", "  pin: …"),
+            ("  password: 1234", "  password: …"),
+            ("  timeout: 0644", "  timeout: 0644"),
+            ("  serial: 12345678", "  serial: …"),
             ("name = \"hunter2\"", "name = \"…"),
             ("export KEY=hunter2", "… KEY=…"),
             ("# hunter2 {% if %} hunter2 and more", "# … {% if %} …"),

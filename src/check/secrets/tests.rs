@@ -229,7 +229,7 @@ fn many_of_a_kind_are_counted() {
 
 #[test]
 fn meta_data_of_a_sites_own_and_network_config_are_looked_at() {
-    let own = format!("instance-id: x1\nvendor: {{token: {MARK}}}\n");
+    let own = format!("instance-id: x1\nlocal-hostname: \"{{{{ local_hostname }}}}\"\nvendor: {{token: {MARK}}}\n");
     let rules = |files: &[(&str, &str)]| {
         problems_of(files, "x1").iter().map(|one| one.rule.clone().into_owned()).collect::<Vec<_>>()
     };

@@ -67,9 +67,15 @@ fn a_rule_may_be_about_one_document() {
             "site/a groups/a/cloud-config.yaml:4:1: set it right: `runcmd` must not be there (see the wiki)",
         ]
     );
-    for fine in ["#cloud-config\na: [x]\n", "#!/bin/sh\n", "## template: jinja\n#cloud-config\nruncmd: [ls]\n"] {
+    for fine in ["#cloud-config\na: [x]\n", "#!/bin/sh\n"] {
         assert_eq!(of(fine), [""; 0], "{fine}");
     }
+    // What the client renders is held against rules as it is then.
+    let rendered = of("## template: jinja\n#cloud-config\n{{ 'runcmd' }}: [ls]\n");
+    assert_eq!(
+        rendered,
+        ["site/a groups/a/cloud-config.yaml:3:4: set it right: `runcmd` must not be there (see the wiki)"]
+    );
     // An empty one is an empty mapping, one that is not there is none.
     let required = rule("a.yaml", "", "{required: [a]}");
     assert_eq!(said(&[("rules/a.yaml", &required), ("groups/a/cloud-config.yaml", "#cloud-config\n{}\n")]).len(), 1);

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use mds::check::{Finding, ReportSubject, Summary, Weighed, rules_run};
+use mds::check::{Finding, ReportSubject, Sources, Summary, Weighed, rules_run};
 use mds::pipeline::{
-    Inspection, InventoryInput, Observer, Phase, SiteInput, inspect, lock_age, max_lock_age, read_in_part,
-    unreadable_findings,
+    Inspection, Observer, Phase, SiteInput, inspect, lock_age, max_lock_age, read_in_part, unreadable_findings,
 };
 use serde_json::json;
 
@@ -15,7 +14,7 @@ use super::super::error::CliError;
 use super::super::output::{Output, counted};
 use super::super::progress::Progress;
 use super::super::pull::{inventory, left_out_text, today};
-use super::super::reports::{ReportArguments, sources};
+use super::super::reports::ReportArguments;
 
 /// Say everything that is odd about the inventory
 ///
@@ -54,7 +53,7 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
         Err(error) => {
             let findings = unreadable_findings(error)?;
             drop(progress);
-            return end_unread(arguments, &site, &input, &findings, output);
+            return end_unread(arguments, &site, &findings, output);
         }
     };
     let settings = &inspection.site.settings;
@@ -69,7 +68,7 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
         waived: &waived,
         rules: &rules,
         folder: &arguments.site.folder_in_repository(),
-        sources: sources(&inspection.site, &input),
+        sources: Sources::of(&inspection.site),
         changes: None,
     };
     if !arguments.reports.is_printed() {
@@ -83,12 +82,11 @@ pub(super) fn run(arguments: &CheckArguments, output: &Output) -> Result<ExitCod
 fn end_unread(
     arguments: &CheckArguments,
     site: &SiteInput,
-    input: &InventoryInput,
     findings: &[Finding],
     output: &Output,
 ) -> Result<ExitCode, CliError> {
     let site = read_in_part(site);
-    let sources = site.as_ref().map(|site| sources(site, input)).unwrap_or_default();
+    let sources = site.as_ref().map(Sources::of).unwrap_or_default();
     let folder = arguments.site.folder_in_repository();
     let subject = ReportSubject { findings, folder: &folder, sources, ..ReportSubject::default() };
     if !arguments.reports.is_printed() {
