@@ -6,7 +6,6 @@
 //! | room | owns |
 //! |---|---|
 //! | [`types`] | the parsed words everything else speaks: node ids, MAC addresses, group labels, digests, problems |
-//! | [`redact`] | what in a text looks like a secret, and hiding it |
 //! | [`settings`] | one struct for flag over environment over file over default |
 //! | [`inventory`] | nodes and interfaces, the sources they come from, normalising |
 //! | [`site`] | reading a site from a folder or a Git revision |
@@ -25,7 +24,6 @@ pub mod compare;
 pub mod explain;
 pub mod inventory;
 pub mod pipeline;
-pub mod redact;
 pub mod release;
 pub mod render;
 pub mod serve;

@@ -7,7 +7,7 @@ use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices, group_diff_ops};
 use super::changes::{Diff, DiffLine, LineKind};
 use super::mask::{Token, Value, Values, secret_token, token, without_tokens};
 use super::names::{Names, Secrets};
-use crate::redact::redacted_with;
+use super::secrets::without_secrets;
 use crate::types::Digest;
 
 /// Lines around a change.
@@ -79,10 +79,7 @@ pub(super) fn quick_key(old: &str, new: &str, values: &mut Values) -> Digest {
 pub(super) fn compare(old: &str, new: &str, values: &mut Values) -> TextChange {
     let (old, new) = (without_tokens(old), without_tokens(new));
     let mut secrets = HashMap::new();
-    let masked = [
-        values.mask(&without_secrets(&old, &new, &mut secrets)),
-        values.mask(&without_secrets(&new, &old, &mut secrets)),
-    ];
+    let masked = [values.mask(&numbered(&old, &new, &mut secrets)), values.mask(&numbered(&new, &old, &mut secrets))];
     let [old, new] = &masked;
     let old: Vec<&str> = old.split_inclusive('\n').collect();
     let new: Vec<&str> = new.split_inclusive('\n').collect();
@@ -97,8 +94,8 @@ pub(super) fn compare(old: &str, new: &str, values: &mut Values) -> TextChange {
     TextChange { key, other_keys, lines: ChangedLines { added, removed, diff } }
 }
 
-fn without_secrets<'t>(text: &'t str, other: &str, secrets: &mut HashMap<String, usize>) -> std::borrow::Cow<'t, str> {
-    redacted_with(text, &[other], |secret, redacted| {
+fn numbered<'t>(text: &'t str, other: &str, secrets: &mut HashMap<String, usize>) -> std::borrow::Cow<'t, str> {
+    without_secrets(text, other, |secret, redacted| {
         let next = secrets.len();
         let number = *secrets.entry(secret.to_owned()).or_insert(next);
         redacted.push(secret_token(number));

@@ -14,6 +14,7 @@ mod lines;
 mod mask;
 mod names;
 mod nodes;
+mod secrets;
 
 pub use changes::{
     Changes, Diff, DiffLine, DocumentChange, DocumentChangeKind, DocumentCounts, LineKind, NodeChange, NodeChangeKind,

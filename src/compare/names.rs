@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::mask::{Token, Value, Values, When, token};
-use crate::redact::SECRET_MARK;
+use super::secrets::SECRET_MARK;
 
 /// What is shown in place of a secret that is another on the other side, where nothing else of its line is.
 const CHANGED_SECRET: &str = "‹secret, changed›";

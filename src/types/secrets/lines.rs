@@ -224,8 +224,10 @@ impl<'a> Lines<'a> {
             let (Some(all), Some(name)) = (found.get(0), found.get(1)) else { continue };
             let Some(kind) = kind_of_key(name.as_str()) else { continue };
             let is_item = all.as_str().trim_end().ends_with(',');
-            let position =
-                Position { is_word: true, is_flow: is_item, ..Position::of(line, all.start(), false, false) };
+            // The quotes that an item of a list stands in end with it.
+            let is_quoted = is_item && line[..all.start()].ends_with(['"', '\'']);
+            let from = all.start() - usize::from(is_quoted);
+            let position = Position { is_word: true, is_flow: is_item, ..Position::of(line, from, false, false) };
             let value = value(line, all.end(), position);
             let text = &line[value.range.clone()];
             if !is_placeholder(text) && !text.starts_with(['-', '\\']) {

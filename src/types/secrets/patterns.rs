@@ -15,7 +15,7 @@ pub(super) static ASSIGNMENT: LazyLock<Option<Regex>> =
     LazyLock::new(|| regex(r#"["']?([A-Za-z_][A-Za-z0-9_.-]*)(["']?)([ \t]*[:=][ \t]*)"#));
 /// `--option value`, also as items of a list.
 pub(super) static OPTION: LazyLock<Option<Regex>> =
-    LazyLock::new(|| regex(r#"--([A-Za-z][A-Za-z0-9-]*)(?:[ \t]+|["']?[ \t]*,[ \t]*)"#));
+    LazyLock::new(|| regex(r#"--([A-Za-z][A-Za-z0-9_-]*)(?:[ \t]+|["']?[ \t]*,[ \t]*)"#));
 /// Commands and headers; what is to be hidden is the first group.
 pub(super) static COMMANDS: LazyLock<Vec<(SecretKind, Regex)>> = LazyLock::new(|| {
     let commands = [
@@ -39,6 +39,7 @@ pub(super) static COMMANDS: LazyLock<Vec<(SecretKind, Regex)>> = LazyLock::new(|
             r#"(?:echo|printf)[ \t]+(?:-[a-zA-Z]+[ \t]+)*["']?([^|"']+?)["']?[ \t]*\|[ \t]*(?:sudo[ \t]+)?passwd\b.*--stdin"#,
         ),
         (SecretKind::Password, r#"\bsshpass[ \t]+-p[ \t]*["']?([^\s"']+)"#),
+        (SecretKind::Password, r#"\b(?:useradd|usermod)\b[^|;&\n]*?[ \t]-p[ \t]+["']?([^\s"'$`][^\s"']*)"#),
         (SecretKind::Password, r#"\bopenssl[ \t]+passwd[ \t]+(?:-[a-z0-9]+[ \t]+)+["']?([^\s"')`-][^\s"')`]*)"#),
         (SecretKind::Password, r#"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b.*?[ \t]-p([^\s"']+)"#),
         (

@@ -72,7 +72,7 @@ pub(super) static SHAPES: LazyLock<Vec<(SecretKind, Regex)>> = LazyLock::new(|| 
 /// What every text with a secret in it has a piece of.
 pub(super) static TRIGGER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let words = "(?i:pass|pwd|secret|token|psk|credential|authtok|private|authorization|chpasswd|pw[ \\t:=\"']\
-                 |bearer|curl|mysql|mariadb|--user|-----end |[ \\t]-u[ \\t]\
+                 |bearer|curl|user(?:add|mod)|mysql|mariadb|--user|-----end |[ \\t]-u[ \\t]\
                  |(?:contents?|inline|source)[\"']?[ \\t]*:[ \\t]*(?:!!binary[ \\t]+)?[\"']?[a-z0-9+/]{24}\
                  |(?:access|api|munge|encryption|auth|shared|signing|master|account|session|token)[ _.-]?key\
                  |(?:key|auth|cookie|cred|salt|seed)s?[\"']?[ \\t]*[:=])";

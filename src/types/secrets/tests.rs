@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn every_pattern_is_one() {
     assert!(shapes::TRIGGER.is_some());
-    assert_eq!((shapes::SHAPES.len(), patterns::COMMANDS.len()), (4, 14));
+    assert_eq!((shapes::SHAPES.len(), patterns::COMMANDS.len()), (4, 15));
     assert!(patterns::PATTERNS.iter().all(|pattern| pattern.is_some()));
 }
 
@@ -198,6 +198,9 @@ fn what_is_hidden_leaves_the_rest_as_it_is() {
         ("run \"PASSWORD=a b\" c\n", "run \"PASSWORD=<redacted> b\" c\n"),
         ("x --password abc --y\n", "x --password <redacted> --y\n"),
         ("- [x, --password, abc, y]\n", "- [x, --password, <redacted>, y]\n"),
+        ("[x, \"--password\", \"abc\", y]\n", "[x, \"--password\", \"<redacted>\", y]\n"),
+        ("x --api_token abc\n", "x --api_token <redacted>\n"),
+        ("useradd -m -p abc me\n", "useradd -m -p <redacted> me\n"),
         ("curl -sf -u me:abc http://h/\n", "curl -sf -u me:<redacted> http://h/\n"),
         ("curl -H 'Authorization: Bearer abcdef' h\n", "curl -H 'Authorization: Bearer <redacted>' h\n"),
         ("curl -H \"X-Auth-Token: abcdef\" h\n", "curl -H \"X-Auth-Token: <redacted>\" h\n"),
