@@ -145,7 +145,7 @@ fn a_report_is_valid_and_has_all_that_its_schema_has() {
     keys("/$defs/finding", "/findings/0");
     keys("/$defs/waived", "/waived/0");
     keys("/$defs/place", "/findings/0/place");
-    for rule in RULES {
+    for rule in RULES.iter() {
         let mut value = value.clone();
         value["findings"][0]["rule"] = rule.id.into();
         assert_eq!(errors(Kind::Report, &value), [""; 0]);
