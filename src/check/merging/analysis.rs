@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use percent_encoding::percent_decode_str;
 
+use super::layers::outcome;
 use super::parts::{Part, parts_of};
 use crate::check::document::Document;
 use crate::check::header;
 use crate::check::inspector::{LookedAt, NodeRemark};
+use crate::check::yaml::Tree;
 use crate::render::{NodeFacts, Plan};
 use crate::types::{Digest, DocumentName};
 
@@ -118,6 +120,12 @@ impl<'a> Documents<'a> {
         }
         (parts, of_user_data)
     }
+}
+
+/// The cloud-config that a node ends up with, of those of its documents that are seen here.
+pub(in crate::check) fn effective(plan: &Plan, facts: &NodeFacts, documents: &[Arc<LookedAt>]) -> Tree {
+    let (parts, of_user_data) = Documents::of(plan, facts, documents).parts();
+    outcome(&parts, of_user_data).config.to_tree().into_owned()
 }
 
 /// The names of parts, for a sentence. Each stands once.

@@ -20,6 +20,6 @@ mod report;
 mod rules;
 mod value;
 
-pub(super) use analysis::Known;
+pub(super) use analysis::{Known, effective};
 pub use report::{LeftOut, Lost, MergedKey, Merging, merged_config, merging};
 pub(super) use rules::{how_is_understood, losses};

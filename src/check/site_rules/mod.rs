@@ -3,7 +3,6 @@
 //! A rule in `rules/ntp.yaml` is called `site/ntp` wherever rules are named. What it finds bears the rule's own message;
 //! values of documents are never repeated.
 
-mod effective;
 mod file;
 mod schema;
 mod scope;
@@ -18,12 +17,12 @@ use super::catalogue::AnyRule;
 use super::document::{Document, DocumentKind};
 use super::finding::{Finding, Severity};
 use super::inspector::{LookedAt, NodeRemark};
+use super::merging::effective;
 use super::remark::Remark;
 use super::rulebook::Rulebook;
 use crate::render::{NodeFacts, Plan};
 use crate::site::Site;
 use crate::types::{Digest, DocumentName, Place, Problem};
-use effective::effective;
 use file::{SiteRule, Target};
 use schema::Violation;
 
@@ -119,7 +118,7 @@ impl SiteRules {
 /// Says which of the site's own rules the documents of a node break.
 pub(super) fn broken_rules(
     rulebook: &Rulebook,
-    _: &Plan,
+    plan: &Plan,
     facts: &NodeFacts,
     documents: &[Arc<LookedAt>],
 ) -> Vec<NodeRemark> {
@@ -127,13 +126,15 @@ pub(super) fn broken_rules(
     if rules.rules.is_empty() {
         return Vec::new();
     }
-    let node = Node { documents, configuration: OnceCell::new() };
+    let node = Node { plan, facts, documents, configuration: OnceCell::new() };
     let about = rules.rules.iter().enumerate().filter(|(_, rule)| rule.is_about(facts));
     about.flat_map(|(index, _)| rules.verdict(index, &node).as_ref().clone()).collect()
 }
 
 /// The documents of one node.
 struct Node<'a> {
+    plan: &'a Plan,
+    facts: &'a NodeFacts,
     documents: &'a [Arc<LookedAt>],
     /// What they configure together.
     configuration: OnceCell<Value>,
@@ -181,10 +182,10 @@ impl Node<'_> {
     }
 
     fn configuration(&self) -> &Value {
-        self.configuration.get_or_init(|| {
-            let trees: Vec<_> =
-                self.cloud_configs().into_iter().filter_map(|document| document.tree.as_ref()).collect();
-            effective(&trees)
+        self.configuration.get_or_init(|| match effective(self.plan, self.facts, self.documents).to_json() {
+            whole @ Value::Object(_) => whole,
+            // Nothing says anything.
+            _ => Value::Object(serde_json::Map::new()),
         })
     }
 

@@ -218,3 +218,18 @@ fn references_within_a_schema_are_followed_unless_they_never_end() {
     }
     assert!(schema(deep).unwrap_err().message.contains("too deep"));
 }
+
+#[test]
+fn the_configuration_is_merged_as_cloud_init_does() {
+    let both = rule("cloud-config", "", "{properties: {runcmd: {minItems: 2}}}");
+    let of = |later: &str| {
+        said(&[
+            ("rules/both.yaml", &both),
+            ("groups/a/cloud-config.yaml", "#cloud-config\nruncmd: [one]\n"),
+            ("groups/b/cloud-config.yaml", &format!("#cloud-config\n{later}runcmd: [two]\n")),
+        ])
+    };
+    let is_broken = |said: Vec<String>| said.iter().any(|line| line.starts_with("site/both "));
+    assert!(is_broken(of("")));
+    assert!(!is_broken(of("merge_how: \"list(append)+dict(recurse_list)+str()\"\n")));
+}
