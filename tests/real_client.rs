@@ -14,6 +14,7 @@ use harness::{
     Boot, CLUSTER_KEY, Client, Delivery, EXAMPLE, FIRST, Laboratory, Machine, NODE_KEY, Node, OPERATOR_KEY, PLAIN,
     Root, SECOND,
 };
+use mds::check::{RULES, Severity};
 
 /// Where the runcmds of both groups leave a line.
 const RUNS: &str = "var/lib/tundra-runs";
@@ -218,6 +219,18 @@ fn a_node_of_the_example_site_boots_clean(root: &Root) {
 
 fn what_a_check_calls_an_error_harms_a_node(root: &Root) {
     harness::agree(root, harness::CASES);
+}
+
+#[test]
+fn every_error_has_a_case_or_a_reason_for_having_none() {
+    let errors: Vec<&str> = RULES.iter().filter(|rule| rule.severity == Severity::Error).map(|rule| rule.id).collect();
+    let cases: BTreeSet<&str> = harness::CASES.iter().map(|case| case.rule).collect();
+    let excused: BTreeSet<&str> = harness::WITHOUT_CASE.iter().map(|(rule, _)| *rule).collect();
+
+    let forgotten: Vec<_> = errors.iter().filter(|id| !cases.contains(*id) && !excused.contains(*id)).collect();
+    assert!(forgotten.is_empty(), "neither a case nor a reason: {forgotten:?}");
+    let needless: Vec<_> = excused.iter().filter(|id| cases.contains(*id) || !errors.contains(id)).collect();
+    assert!(needless.is_empty(), "no reason is needed: {needless:?}");
 }
 
 /// The requests of a boot without retries, in order.

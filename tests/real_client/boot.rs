@@ -46,6 +46,11 @@ impl Boot {
         codes.any(|codes| !codes.starts_with("0 "))
     }
 
+    /// Whether the client calls the node degraded, as it does from 23.4 on when there were warnings.
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.status.lines().any(|line| line.starts_with("extended_status: degraded"))
+    }
+
     /// Whether the client warns in its log of something that has these words, which makes the node a degraded one.
     pub(crate) fn warns_of(&self, words: &str) -> bool {
         self.warnings().iter().any(|line| line.contains(words))

@@ -26,8 +26,8 @@ use super::site::{CLUSTER_KEY, Machine, SERVER_ADDRESS, put};
 /// Nodes that boot at the same time. Most of a boot is waiting.
 const AT_ONCE: usize = 6;
 
-/// Files of a site by their paths. `{base}`, `{mac}` and `{ip}` in them stand for the URL of the node's documents, its
-/// MAC address and its IP address.
+/// Files of a site by their paths. `{base}`, `{id}`, `{nid}`, `{mac}` and `{ip}` in them stand for the URL of the node's
+/// documents, its id and number, and its MAC and IP address.
 pub(crate) type Files = &'static [(&'static str, &'static str)];
 
 /// A broken document, and the same mended.
@@ -36,7 +36,8 @@ pub(crate) struct Case {
     pub(crate) rule: &'static str,
     /// What is broken, in a few words.
     pub(crate) what: &'static str,
-    /// The files of the broken site. The node is in the group `all`; `mds.toml` and the inventory are there unless named.
+    /// The files of the broken site. The node is in the groups `all` and `more`, in this order; `mds.toml` and
+    /// the inventory are there unless named.
     pub(crate) broken: Files,
     /// The files of the mended site.
     pub(crate) mended: Files,
@@ -137,10 +138,15 @@ impl Form<'_> {
         put(folder, "mds.toml", &settings(&self.base_url()));
         put(folder, "inventory.json", &inventory);
         for (path, text) in self.files() {
-            let text = text.replace("{base}", &self.base_url());
-            let text = text.replace("{mac}", self.machine.mac).replace("{ip}", self.machine.address);
-            put(folder, path, &text);
+            put(folder, path, &self.filled_in(text));
         }
+    }
+
+    /// A text that says what is this machine's own.
+    fn filled_in(&self, text: &str) -> String {
+        let Machine { id, nid, address, mac, .. } = self.machine;
+        let text = text.replace("{base}", &self.base_url()).replace("{id}", id).replace("{nid}", &nid.to_string());
+        text.replace("{mac}", mac).replace("{ip}", address)
     }
 
     /// Renders without any check, as the documents may be broken.

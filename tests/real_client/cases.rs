@@ -1,9 +1,27 @@
-//! What is broken, and what that does to a node. Every rule about the boot that is an error has a case here.
+//! What is broken, and what that does to a node. Every rule that is an error has a case here, or a reason in
+//! [`WITHOUT_CASE`] why one boot cannot show it: mostly that nothing is built at all, or that the harm is between
+//! machines, each of which boots well.
 
 use super::broken_documents::Case;
 
-/// Whatever the group `all` says, it leaves this on the disk.
+/// Whatever a document says, it leaves this on the disk.
 const DONE: &str = "var/lib/done";
+
+/// Rules that are errors and have no case, and why.
+pub(crate) const WITHOUT_CASE: &[(&str, &str)] = &[
+    ("duplicate-address", "one of two machines is given what is the other's"),
+    ("duplicate-hostname", "both machines boot, and others take one for the other"),
+    ("duplicate-instance-id", "it takes a disk that moves between two machines"),
+    ("duplicate-mac", "one of two machines is given what is the other's"),
+    ("duplicate-nid", "both machines boot, and are called alike"),
+    ("duplicate-node", "the inventory of a site cannot say it, but SMD"),
+    ("include-cycle", "nothing is built"),
+    ("network-config-duplicate-address", "two machines take packets from each other"),
+    ("reserved-node-id", "other machines are given what is this one's"),
+    ("site-rule", "the site is not checked as it says, while its documents may be good"),
+    ("template", "nothing is built"),
+    ("unreadable-site", "nothing is built"),
+];
 
 const BOMB: &str = "\
 #cloud-config
@@ -55,6 +73,29 @@ ethernets:
 const V2_WITH_FAR_GATEWAY: &str = "version: 2
 ethernets:
   eth0: {match: {macaddress: '{mac}'}, addresses: ['{ip}/17'], routes: [{to: default, via: 10.253.0.1}]}
+";
+
+/// A machine whose interface has a name that leaves no room for the number of a VLAN.
+const LONG_NAMED: &str = r#"{"format": 1, "nodes": [{
+    "id": "{id}", "nid": {nid}, "groups": ["all"],
+    "interfaces": [{"name": "enp193s0f0np0", "mac": "{mac}", "addresses": [{"ip": "{ip}", "network": "HMN"}]}]
+}]}"#;
+
+const CLUSTER_WITH_PLUS: &str =
+    "[cluster]\nname = \"tundra\"\nshort_name = \"nid+\"\nnid_length = 6\nbase_url = \"{base}\"\n";
+const VLAN: &str = "[cluster]\nname = \"tundra\"\nshort_name = \"nid\"\nnid_length = 6\nbase_url = \"{base}\"\n
+[networks.HMN]\nprefixes = [\"10.252.0.0/17\"]\nvlan = 4000\n";
+
+/// The client renders it, and leaves the node's name on the disk.
+const CLIENT_TEMPLATE: &str =
+    "## template: jinja\n#cloud-config\nruncmd: ['echo {{ v1.local_hostname }} >/var/lib/done']\n";
+
+/// The list of this group is appended to that of another.
+const APPENDED: &str = "\
+#cloud-config
+merge_how: list(append)+dict(recurse_list)+str(append)
+groups: [drivers]
+runcmd: [touch /var/lib/done]
 ";
 
 /// Cases of Debian 13's client.
@@ -187,5 +228,86 @@ pub(crate) const CASES: &[Case] = &[
         ],
         mended: &[("groups/all/cloud-config.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n")],
         damage: |boot, node| boot.failed("init-network") && !node.wrote(DONE),
+    },
+    Case {
+        rule: "cloud-config-schema",
+        what: "a key is misspelt",
+        broken: &[("user-data/default.yaml", "#cloud-config\nruncmds: [touch /var/lib/done]\n")],
+        mended: &[("user-data/default.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n")],
+        damage: |boot, node| boot.is_degraded() && boot.warns_of("failed schema validation") && !node.wrote(DONE),
+    },
+    Case {
+        rule: "cloud-config-schema",
+        what: "a mapping where a list belongs",
+        broken: &[("user-data/default.yaml", "#cloud-config\nruncmd: {touch: /var/lib/done}\n")],
+        mended: &[("user-data/default.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n")],
+        damage: |boot, node| boot.failed("modules-config") && !node.wrote(DONE),
+    },
+    Case {
+        rule: "merge-how-invalid",
+        what: "merge_how names a merger that there is not",
+        broken: &[(
+            "user-data/default.yaml",
+            "#cloud-config\nmerge_how: lists(append)\nruncmd: [touch /var/lib/done]\n",
+        )],
+        mended: &[("user-data/default.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n")],
+        damage: |boot, node| boot.warns_of("Failed at merging in cloud config part") && !node.wrote(DONE),
+    },
+    Case {
+        rule: "merge-fails",
+        what: "a group's list is to be appended to another group's text",
+        broken: &[
+            ("groups/all/cloud-config.yaml", "#cloud-config\ngroups: jobs\n"),
+            ("groups/more/cloud-config.yaml", APPENDED),
+        ],
+        mended: &[
+            ("groups/all/cloud-config.yaml", "#cloud-config\ngroups: [jobs]\n"),
+            ("groups/more/cloud-config.yaml", APPENDED),
+        ],
+        damage: |boot, node| boot.warns_of("Failed at merging in cloud config part") && !node.wrote(DONE),
+    },
+    Case {
+        rule: "client-template",
+        what: "a template for the client is not closed",
+        broken: &[(
+            "user-data/default.yaml",
+            "## template: jinja\n#cloud-config\nruncmd: ['echo {{ v1.local_hostname >/var/lib/done']\n",
+        )],
+        mended: &[("user-data/default.yaml", CLIENT_TEMPLATE)],
+        damage: |boot, node| boot.warns_of("Ignoring jinja template") && !node.wrote(DONE),
+    },
+    Case {
+        rule: "client-template-undefined",
+        what: "a name in a template for the client is misspelt",
+        broken: &[(
+            "user-data/default.yaml",
+            "## template: jinja\n#cloud-config\nruncmd: ['echo {{ v1.local_hostnam }} >/var/lib/done']\n",
+        )],
+        mended: &[("user-data/default.yaml", CLIENT_TEMPLATE)],
+        damage: |boot, node| boot.is_degraded() && node.read(DONE).contains("CI_MISSING_JINJA_VAR"),
+    },
+    Case {
+        rule: "client-template-undefined",
+        what: "a template for the client asks for a part of what there is not",
+        broken: &[(
+            "user-data/default.yaml",
+            "## template: jinja\n#cloud-config\nruncmd: ['echo {{ v2.local_hostname }} >/var/lib/done']\n",
+        )],
+        mended: &[("user-data/default.yaml", CLIENT_TEMPLATE)],
+        damage: |boot, node| boot.warns_of("Ignoring jinja template") && !node.wrote(DONE),
+    },
+    Case {
+        rule: "invalid-hostname",
+        what: "the names of all nodes have a plus sign",
+        broken: &[("mds.toml", CLUSTER_WITH_PLUS)],
+        mended: &[("templates/meta-data", META_DATA)],
+        damage: |boot, _| boot.warns_of("adjust the system hostname") && !boot.hostname().starts_with("nid"),
+    },
+    Case {
+        rule: "vlan-name",
+        what: "the name of an interface and the number of its VLAN are too long together",
+        broken: &[("mds.toml", VLAN), ("inventory.json", LONG_NAMED)],
+        mended: &[("mds.toml", VLAN)],
+        damage: |_, node| node.refuses_names(),
     },
 ];

@@ -20,7 +20,7 @@ mod site;
 
 pub(crate) use boot::Boot;
 pub(crate) use broken_documents::agree;
-pub(crate) use cases::CASES;
+pub(crate) use cases::{CASES, WITHOUT_CASE};
 pub(crate) use laboratory::Laboratory;
 pub(crate) use node::Node;
 pub(crate) use roots::{Client, Root};

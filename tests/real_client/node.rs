@@ -114,7 +114,7 @@ impl Node {
     /// # Panics
     /// When there is no such file, or it is of another shape.
     pub(crate) fn refuses_network(&self) -> bool {
-        let netplan: Value = serde_yaml::from_str(&self.read("etc/netplan/50-cloud-init.yaml")).expect("it is YAML");
+        let netplan = self.netplan();
         let ethernets = netplan["network"]["ethernets"].as_mapping().expect("it has interfaces");
         let interface = ethernets.values().next().expect("it has an interface");
         let text = |value: &Value| value.as_str().map(ToOwned::to_owned);
@@ -131,6 +131,22 @@ impl Node {
         // What the boot firmware has set up gives way to it.
         self.namespace.ip("address flush dev eth0");
         commands.iter().any(|command| self.namespace.try_ip(command).is_err())
+    }
+
+    /// Whether the kernel refuses the name of one of the VLAN interfaces of the netplan file.
+    ///
+    /// # Panics
+    /// When there is no such file, or it has no VLANs.
+    pub(crate) fn refuses_names(&self) -> bool {
+        let netplan = self.netplan();
+        let vlans = netplan["network"]["vlans"].as_mapping().expect("it has VLANs");
+        let mut names = vlans.keys().map(|name| name.as_str().expect("a name is text"));
+        // Not every kernel has VLANs, and names are the same matter for all kinds of interfaces.
+        names.any(|name| self.namespace.try_ip(&format!("link add {name} type bridge")).is_err())
+    }
+
+    fn netplan(&self) -> Value {
+        serde_yaml::from_str(&self.read("etc/netplan/50-cloud-init.yaml")).expect("it is YAML")
     }
 
     /// Every file that the node wrote at or below paths, by path, but for those that differ on every first boot.

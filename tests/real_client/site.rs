@@ -77,7 +77,7 @@ pub(crate) const EXAMPLE: Machine = Machine {
 };
 
 impl Machine {
-    /// One of many machines that are alike, in the group `all`. Numbers go from 1 to 999.
+    /// One of many machines that are alike, in the groups `all` and `more`. Numbers go from 1 to 999.
     pub(crate) fn numbered(number: u32) -> Self {
         assert!((1..1000).contains(&number), "there is no machine {number}");
         let [high, low] = [number >> 8, number & 0xff];
@@ -87,7 +87,7 @@ impl Machine {
             hostname: format!("nid{:06}", 2000 + number).leak(),
             address: format!("10.252.{}.{}", 64 + high, low).leak(),
             mac: format!("b4:2e:99:00:{high:02x}:{low:02x}").leak(),
-            groups: &["all"],
+            groups: &["all", "more"],
         }
     }
 
