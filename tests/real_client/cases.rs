@@ -23,6 +23,9 @@ pub(crate) const WITHOUT_CASE: &[(&str, &str)] = &[
     ("unreadable-site", "nothing is built"),
 ];
 
+const OF_ALL: &str = "#cloud-config\n# of all\nruncmd: [touch /var/lib/done]\n";
+const USER_DATA: &str = "#cloud-config\nruncmd: [touch /var/lib/done]\n";
+
 const BOMB: &str = "\
 #cloud-config
 runcmd: [touch /var/lib/done]
@@ -65,6 +68,7 @@ ethernets:
     addresses: ['{ip}/17']
     routes: [{to: default, via: 10.252.0.1}]
 ";
+const V2_WITH_DHCP: &str = "version: 2\nethernets: {e: {dhcp4: true, addresses: ['{ip}/17']}}\n";
 const V2_WITH_OTHER_MAC: &str = "version: 2
 ethernets:
   eth0: {match: {macaddress: '{mac}'}, addresses: ['{ip}/17']}
@@ -104,28 +108,28 @@ pub(crate) const CASES: &[Case] = &[
         rule: "yaml-syntax",
         what: "a group's cloud-config is no YAML",
         broken: &[("groups/all/cloud-config.yaml", "#cloud-config\nruncmd:\n  - touch /var/lib/done\nmotd: [\n")],
-        mended: &[("groups/all/cloud-config.yaml", "#cloud-config\nruncmd:\n  - touch /var/lib/done\n")],
+        mended: &[("groups/all/cloud-config.yaml", OF_ALL)],
         damage: |boot, node| boot.warns_of("Failed loading yaml blob") && !node.wrote(DONE),
     },
     Case {
         rule: "unknown-header",
         what: "a group's cloud-config begins with another comment",
         broken: &[("groups/all/cloud-config.yaml", "# of all\n#cloud-config\nruncmd:\n  - touch /var/lib/done\n")],
-        mended: &[("groups/all/cloud-config.yaml", "#cloud-config\n# of all\nruncmd:\n  - touch /var/lib/done\n")],
+        mended: &[("groups/all/cloud-config.yaml", OF_ALL)],
         damage: |boot, node| boot.warns_of("Unhandled non-multipart") && !node.wrote(DONE),
     },
     Case {
         rule: "yaml-duplicate-key",
         what: "a cloud-config has runcmd twice",
         broken: &[("user-data/default.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\nruncmd: [\"true\"]\n")],
-        mended: &[("user-data/default.yaml", "#cloud-config\nruncmd: [touch /var/lib/done, \"true\"]\n")],
+        mended: &[("user-data/default.yaml", USER_DATA)],
         damage: |_, node| !node.wrote(DONE),
     },
     Case {
         rule: "yaml-aliases",
         what: "aliases of aliases unfold to a hundred million values",
         broken: &[("user-data/default.yaml", BOMB)],
-        mended: &[("user-data/default.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n")],
+        mended: &[("user-data/default.yaml", USER_DATA)],
         damage: |boot, _| boot.failed("init-network") && boot.warns_of("Consuming user data failed"),
     },
     Case {
@@ -139,7 +143,7 @@ pub(crate) const CASES: &[Case] = &[
         rule: "network-config-schema",
         what: "an address of version 2 without the length of its prefix",
         broken: &[("templates/network-config", "version: 2\nethernets: {e: {dhcp4: true, addresses: ['{ip}']}}\n")],
-        mended: &[("templates/network-config", "version: 2\nethernets: {e: {dhcp4: true, addresses: ['{ip}/17']}}\n")],
+        mended: &[("templates/network-config", V2_WITH_DHCP)],
         damage: |boot, _| boot.failed("init-network") && boot.warns_of("failed schema validation"),
     },
     Case {
@@ -152,8 +156,8 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         rule: "network-config-schema",
         what: "network-config without a version",
-        broken: &[("templates/network-config", "ethernets: {e: {dhcp4: true}}\n")],
-        mended: &[("templates/network-config", "version: 2\nethernets: {e: {dhcp4: true}}\n")],
+        broken: &[("templates/network-config", "ethernets: {e: {dhcp4: true, addresses: ['{ip}/17']}}\n")],
+        mended: &[("templates/network-config", V2_WITH_DHCP)],
         damage: |boot, _| boot.failed("init-network"),
     },
     Case {
@@ -224,23 +228,23 @@ pub(crate) const CASES: &[Case] = &[
         what: "nodes are sent to themselves",
         broken: &[
             ("mds.toml", "[cluster]\nname = \"tundra\"\nshort_name = \"nid\"\nbase_url = \"http://localhost:8080\"\n"),
-            ("groups/all/cloud-config.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n"),
+            ("groups/all/cloud-config.yaml", OF_ALL),
         ],
-        mended: &[("groups/all/cloud-config.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n")],
+        mended: &[("groups/all/cloud-config.yaml", OF_ALL)],
         damage: |boot, node| boot.failed("init-network") && !node.wrote(DONE),
     },
     Case {
         rule: "cloud-config-schema",
         what: "a key is misspelt",
         broken: &[("user-data/default.yaml", "#cloud-config\nruncmds: [touch /var/lib/done]\n")],
-        mended: &[("user-data/default.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n")],
+        mended: &[("user-data/default.yaml", USER_DATA)],
         damage: |boot, node| boot.is_degraded() && boot.warns_of("failed schema validation") && !node.wrote(DONE),
     },
     Case {
         rule: "cloud-config-schema",
         what: "a mapping where a list belongs",
         broken: &[("user-data/default.yaml", "#cloud-config\nruncmd: {touch: /var/lib/done}\n")],
-        mended: &[("user-data/default.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n")],
+        mended: &[("user-data/default.yaml", USER_DATA)],
         damage: |boot, node| boot.failed("modules-config") && !node.wrote(DONE),
     },
     Case {
@@ -250,7 +254,7 @@ pub(crate) const CASES: &[Case] = &[
             "user-data/default.yaml",
             "#cloud-config\nmerge_how: lists(append)\nruncmd: [touch /var/lib/done]\n",
         )],
-        mended: &[("user-data/default.yaml", "#cloud-config\nruncmd: [touch /var/lib/done]\n")],
+        mended: &[("user-data/default.yaml", USER_DATA)],
         damage: |boot, node| boot.warns_of("Failed at merging in cloud config part") && !node.wrote(DONE),
     },
     Case {
