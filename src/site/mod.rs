@@ -12,6 +12,7 @@ mod limits;
 mod model;
 mod node;
 mod places;
+mod reading;
 mod remote;
 mod repository_url;
 mod scaffold;
