@@ -6,7 +6,7 @@ use super::SiteReader;
 use super::limits::Volume;
 use super::model::{FOLDERS, SiteFile, SiteOrigin, text_of};
 use crate::settings::FILE_NAME;
-use crate::types::{Digest, Place, Problem, Problems};
+use crate::types::{Digest, Place, Problem};
 
 /// What is said of a place that is no site.
 pub(super) fn no_settings(origin: &SiteOrigin) -> Problem {

@@ -117,8 +117,8 @@ pub(super) const RULES: &[Rule] = &[
         "vlan-name",
         "A VLAN interface would get an impossible name",
         "The VLAN interface that network-config sets up would have a name that is too long for the kernel, or that \
-         another interface of the node has. The network stage of cloud-init fails on it, and the node stays without \
-         that network or stops there. Give the interface below it another, shorter name in the inventory.",
+         another interface of the node has. What the system makes of that differs: netplan warns and leaves the interface \
+         out, others stop there, and the node is without that network either way. Give the interface below it another, shorter name in the inventory.",
     )
     .fixed(),
 ];
