@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::limits::{MAX_FILE_BYTES, Volume, check_depth, check_file};
+use super::limits::{Volume, check_depth, check_file, most_bytes};
 use super::{SiteOrigin, SiteReader, is_ignored, link_problem, odd_file_problem};
 use crate::types::{Place, Problem, Problems};
 
@@ -69,7 +69,8 @@ impl SiteReader for FolderReader {
                 check_file(path, metadata.len())?;
                 let mut bytes = Vec::new();
                 // It may have grown since.
-                let read = File::open(&full).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+                let most = most_bytes(path) + 1;
+                let read = File::open(&full).and_then(|file| file.take(most).read_to_end(&mut bytes));
                 read.or_else(|error| problem(error).map(|_| 0))?;
                 check_file(path, bytes.len() as u64)?;
                 Ok(Some(bytes))
@@ -123,6 +124,7 @@ impl SiteReader for FolderReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::site::limits::MAX_FILE_BYTES;
 
     #[test]
     fn files_are_listed_by_path_and_hidden_ones_are_not() {
@@ -180,6 +182,15 @@ mod tests {
         assert!(problem.starts_with("templates/d/d/d/…: this folder nests"), "{problem}");
         let problem = reader.read("groups/big").unwrap_err().to_string();
         assert!(problem.starts_with("groups/big: this file is larger"), "{problem}");
+    }
+
+    #[test]
+    fn an_inventory_may_be_larger_than_other_files_and_is_read_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = MAX_FILE_BYTES + 2;
+        File::create(folder.path().join("inventory.json")).unwrap().set_len(bytes).unwrap();
+        let read = FolderReader::new(folder.path()).unwrap().read("inventory.json").unwrap().unwrap();
+        assert_eq!(read.len() as u64, bytes);
     }
 
     #[test]

@@ -24,10 +24,15 @@ pub(super) fn check_depth(path: &str) -> Result<(), Problem> {
     Err(Problem::at(Place::file(format!("{start}/…")), format!("this folder nests more than {MAX_DEPTH} levels deep")))
 }
 
+/// Most bytes that a file may have.
+pub(super) fn most_bytes(path: &str) -> u64 {
+    let top = path.split('/').next().unwrap_or_default();
+    if FOLDERS.contains(&top) { MAX_FILE_BYTES } else { MAX_INVENTORY_BYTES }
+}
+
 /// Refuses a file that is too large.
 pub(super) fn check_file(path: &str, bytes: u64) -> Result<(), Problem> {
-    let top = path.split('/').next().unwrap_or_default();
-    let bound = if FOLDERS.contains(&top) { MAX_FILE_BYTES } else { MAX_INVENTORY_BYTES };
+    let bound = most_bytes(path);
     if bytes <= bound {
         return Ok(());
     }
