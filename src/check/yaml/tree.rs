@@ -73,7 +73,6 @@ pub(in crate::check) fn load(text: &str) -> Option<Tree> {
     })
 }
 
-#[allow(dead_code)]
 impl Tree {
     /// The value of a key, if this is a mapping that has it.
     pub(in crate::check) fn get(&self, key: &str) -> Option<&Self> {
