@@ -23,6 +23,9 @@
 //! Without `--bench`, as `cargo test --benches` runs it, a hundred nodes show that it works.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
+#[path = "support/usage.rs"]
+mod usage;
+
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -38,8 +41,8 @@ use mds::pipeline::{InventoryInput, NoObserver, Side, SiteInput, examine, prepar
 use mds::render::{Inspector, NodeFacts, Plan, RenderedNode, Stopped, Verdict, render_all};
 use mds::site::{Repository, Site};
 use mds::types::{Digest, DocumentName};
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+use usage::{cpu, peak};
 
 /// How many nodes, and how often each way has its turn.
 const SIZES: [(usize, usize); 2] = [(10_000, 3), (100_000, 1)];
@@ -321,20 +324,6 @@ struct Taken {
     cpu: f64,
     peak: f64,
     came: Came,
-}
-
-/// Seconds of CPU time that this process has used.
-#[allow(clippy::cast_precision_loss)]
-fn cpu() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-/// The peak memory of this process in MiB.
-fn peak() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
 }
 
 /// The checking process: checks once and prints what it took.

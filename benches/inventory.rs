@@ -21,9 +21,10 @@
 #[allow(dead_code, unreachable_pub)]
 #[path = "../tests/smd_support/inventory.rs"]
 mod answers;
+#[path = "support/usage.rs"]
+mod usage;
 
 use std::collections::HashMap;
-use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -36,8 +37,8 @@ use mds::inventory::{Interface, InterfaceAddress, Inventory, Node};
 use mds::settings::{Authentication, ServiceUrl, SmdSettings, Source, Sourced, SyncSettings};
 use mds::types::{GroupLabel, InterfaceName, MacAddress, NodeId};
 use reqwest::Client;
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+use usage::{cpu, peak};
 
 const NODES: [u32; 2] = [10_000, 100_000];
 const NODES_OF_A_TRIAL: u32 = 100;
@@ -204,20 +205,6 @@ fn node(component: &Value, membership: &Value, interfaces: &[&Value]) -> Node {
 
 fn address(value: &Value) -> InterfaceAddress {
     InterfaceAddress { ip: text(value, "IPAddress").parse().unwrap(), network: text(value, "Network").to_owned() }
-}
-
-/// Seconds of CPU time that this process has used.
-#[allow(clippy::cast_precision_loss)]
-fn cpu() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-/// The peak memory of this process in MiB.
-fn peak() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
 }
 
 /// The pulling process: pulls once and prints what it took.
