@@ -1,13 +1,14 @@
 //! Checks of finished documents, on the threads that render them.
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use super::client::{self, ClientTemplate, Names, SourceMap};
 use super::document::Document;
+use super::kept::Kept;
 use super::locate::locate;
 use super::merging;
 use super::remark::Remark;
@@ -19,10 +20,7 @@ use super::{identity, include_url, network_config};
 use crate::render::{Inspector, NodeFacts, NodeProblem, Plan, RenderedNode, Template, Verdict};
 use crate::types::{Digest, DocumentName, Place, Problem};
 
-/// Documents that are kept in mind because many nodes may share them. Beyond that all are forgotten: what many nodes
-/// share comes up again soon.
-const MOST_KEPT: usize = 4096;
-/// Templates for the client that are kept in mind, likewise.
+/// Templates for the client that are kept.
 const MOST_TEMPLATES: usize = 512;
 
 /// Looks at all documents of one node together.
@@ -88,8 +86,10 @@ pub fn document_inspector(rulebook: &Arc<Rulebook>, plan: &Arc<Plan>) -> Inspect
 struct Inspection {
     rulebook: Arc<Rulebook>,
     plan: Arc<Plan>,
-    shared: Shared,
-    templates: ClientTemplates,
+    /// Documents that many nodes may share, by what they are made of and their digests.
+    shared: Kept<(String, Digest), Arc<LookedAt>>,
+    /// Templates for the client, by the digests of the documents.
+    templates: Kept<Digest, Arc<ClientTemplate>, MOST_TEMPLATES>,
     fine: FineSkeletons,
 }
 
@@ -98,8 +98,8 @@ impl Inspection {
         Self {
             rulebook: Arc::clone(rulebook),
             plan: Arc::clone(plan),
-            shared: Shared::default(),
-            templates: ClientTemplates::default(),
+            shared: Kept::default(),
+            templates: Kept::default(),
             fine: FineSkeletons::default(),
         }
     }
@@ -154,10 +154,10 @@ impl Inspection {
     ) -> Arc<LookedAt> {
         let template = self.plan.template_of(facts, name);
         let most_bytes = self.rulebook.render.max_document_bytes;
-        let rendering = self.templates.get(digest, || ClientTemplate::new(text, most_bytes)).render(names);
+        let rendering = self.templates.get(digest, || Arc::new(ClientTemplate::new(text, most_bytes))).render(names);
         let path = template.map_or("", |template| template.path);
         let digest = rendering.digest(digest);
-        self.shared.get(path, digest, || {
+        self.shared.get((path.to_owned(), digest), || {
             let remarks = rendering.remarks;
             let mut looked_at = match rendering.document {
                 Some((rendered, map)) => self.look_at_rendered(template, name, digest, rendered, map),
@@ -166,7 +166,7 @@ impl Inspection {
                 }
             };
             looked_at.problems.extend(remarks.into_iter().map(|remark| problem(name, template, text, remark)));
-            looked_at
+            Arc::new(looked_at)
         })
     }
 
@@ -179,11 +179,11 @@ impl Inspection {
         map: SourceMap,
     ) -> LookedAt {
         // Such documents often differ in the names of nodes only.
-        let is_fine = self.fine.knows(&rendered);
+        let skeleton = self.fine.skeleton(&rendered);
         let mut document = Document::new(name.clone(), rendered);
-        let remarks = self.rulebook.remarks_on_rendered(&mut document, is_fine);
+        let remarks = self.rulebook.remarks_on_rendered(&mut document, skeleton.is_fine);
         if remarks.is_empty() {
-            self.fine.add(&document.text);
+            self.fine.add(skeleton);
         }
         let mut looked_at = LookedAt { document: Some(document), digest, map: Some(map), problems: Vec::new() };
         looked_at.problems = remarks.into_iter().map(|remark| looked_at.problem(name, template, remark)).collect();
@@ -195,16 +195,18 @@ impl Inspection {
         match name {
             // Every node has its own.
             DocumentName::MetaData | DocumentName::NetworkConfig => {
-                let is_fine = std::str::from_utf8(body).is_ok_and(|text| self.fine.knows(text));
+                let skeleton = std::str::from_utf8(body).ok().map(|text| self.fine.skeleton(text));
+                let is_fine = skeleton.as_ref().is_some_and(|skeleton| skeleton.is_fine);
                 let looked_at = look_at(&self.rulebook, template, name, digest, body, is_fine);
-                if let Some(document) = looked_at.document.as_ref().filter(|_| looked_at.problems.is_empty()) {
-                    self.fine.add(&document.text);
+                if let Some(skeleton) = skeleton.filter(|_| looked_at.problems.is_empty()) {
+                    self.fine.add(skeleton);
                 }
                 Arc::new(looked_at)
             }
             _ => {
                 let path = template.map_or("", |template| template.path);
-                self.shared.get(path, digest, || look_at(&self.rulebook, template, name, digest, body, false))
+                let look = || Arc::new(look_at(&self.rulebook, template, name, digest, body, false));
+                self.shared.get((path.to_owned(), digest), look)
             }
         }
     }
@@ -220,41 +222,6 @@ pub(super) fn looked_at(
     Inspection::new(rulebook, plan).look_at_all(facts, node)
 }
 
-/// What is known of documents by what they are made of and their digests.
-#[derive(Default)]
-struct Shared(Mutex<HashMap<(String, Digest), Arc<LookedAt>>>);
-
-impl Shared {
-    fn get(&self, path: &str, digest: Digest, look: impl FnOnce() -> LookedAt) -> Arc<LookedAt> {
-        let key = (path.to_owned(), digest);
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        // Two threads may do the same at once; neither waits for the other.
-        known.unwrap_or_else(|| {
-            let found = Arc::new(look());
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() >= MOST_KEPT {
-                kept.clear();
-            }
-            kept.insert(key, Arc::clone(&found));
-            found
-        })
-    }
-}
-
-/// Templates for the client, by the digests of the documents.
-#[derive(Default)]
-struct ClientTemplates(Mutex<HashMap<Digest, Arc<ClientTemplate>>>);
-
-impl ClientTemplates {
-    fn get(&self, digest: Digest, read: impl FnOnce() -> ClientTemplate) -> Arc<ClientTemplate> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MOST_TEMPLATES {
-            kept.clear();
-        }
-        Arc::clone(kept.entry(digest).or_insert_with(|| Arc::new(read())))
-    }
-}
-
 /// The names that templates see on the node of these documents.
 fn names_of(documents: &[Arc<LookedAt>]) -> Names {
     let mut documents = documents.iter().filter_map(|looked_at| looked_at.document.as_ref());
@@ -267,15 +234,25 @@ fn names_of(documents: &[Arc<LookedAt>]) -> Names {
 #[derive(Default)]
 struct FineSkeletons(Mutex<HashSet<Digest>>);
 
+/// The skeleton of a document.
+struct Skeleton {
+    digest: Digest,
+    /// Whether there is nothing to say of the documents that have it.
+    is_fine: bool,
+}
+
 impl FineSkeletons {
-    fn knows(&self, text: &str) -> bool {
-        let skeleton = Digest::of(yaml::skeleton(text).as_bytes());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&skeleton)
+    fn skeleton(&self, text: &str) -> Skeleton {
+        let digest = Digest::of(yaml::skeleton(text).as_bytes());
+        let is_fine = self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&digest);
+        Skeleton { digest, is_fine }
     }
 
-    fn add(&self, text: &str) {
-        let skeleton = Digest::of(yaml::skeleton(text).as_bytes());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(skeleton);
+    /// Takes the documents of a skeleton for fine.
+    fn add(&self, Skeleton { digest, is_fine }: Skeleton) {
+        if !is_fine {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(digest);
+        }
     }
 }
 

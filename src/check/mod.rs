@@ -16,6 +16,7 @@ mod identity;
 mod include_url;
 mod inspector;
 mod inventory;
+mod kept;
 mod locate;
 mod merging;
 mod network_config;

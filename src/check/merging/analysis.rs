@@ -1,7 +1,7 @@
 //! The parts of a node, found among its documents, and what is known of them already.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
@@ -10,32 +10,13 @@ use super::parts::{Part, parts_of};
 use crate::check::document::Document;
 use crate::check::header;
 use crate::check::inspector::{LookedAt, NodeRemark};
+use crate::check::kept::Kept;
 use crate::check::yaml::Tree;
 use crate::render::{NodeFacts, Plan};
 use crate::types::{Digest, DocumentName};
 
-/// Nodes' documents of which remarks are kept. Beyond that all are forgotten.
-const MOST_KEPT: usize = 4096;
-
 /// What there is to say about documents that are merged, by those documents.
-#[derive(Debug, Default)]
-pub(in crate::check) struct Known(Mutex<HashMap<Digest, Arc<Vec<NodeRemark>>>>);
-
-impl Known {
-    /// What is known of documents, or what `look` finds.
-    pub(super) fn get(&self, key: Digest, look: impl FnOnce() -> Vec<NodeRemark>) -> Arc<Vec<NodeRemark>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        known.unwrap_or_else(|| {
-            let found = Arc::new(look());
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() >= MOST_KEPT {
-                kept.clear();
-            }
-            kept.insert(key, Arc::clone(&found));
-            found
-        })
-    }
-}
+pub(in crate::check) type Known = Kept<Digest, Arc<Vec<NodeRemark>>>;
 
 /// The documents of a node that take part in merging.
 pub(super) struct Documents<'a> {

@@ -92,7 +92,7 @@ pub(in crate::check) fn losses(
     }
     let known = rulebook.merging.get(documents.digest(), || {
         let (parts, of_user_data) = documents.parts();
-        Saying { parts: &parts, of_user_data }.all(&outcome(&parts, of_user_data))
+        Arc::new(Saying { parts: &parts, of_user_data }.all(&outcome(&parts, of_user_data)))
     });
     known.as_ref().clone()
 }

@@ -8,8 +8,8 @@ mod schema;
 mod scope;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ use super::catalogue::AnyRule;
 use super::document::{Document, DocumentKind};
 use super::finding::{Finding, Severity};
 use super::inspector::{LookedAt, NodeRemark};
+use super::kept::Kept;
 use super::merging::effective;
 use super::remark::Remark;
 use super::rulebook::Rulebook;
@@ -34,8 +35,6 @@ const BROKEN: &str = "site-rule";
 const UNUSED: &str = "unused-site-rule";
 /// What the ids of a site's rules begin with.
 const PREFIX: &str = "site/";
-/// Verdicts that are kept, as many nodes share documents. Beyond that all are forgotten.
-const MOST_KEPT: usize = 4096;
 
 /// Whether an id is that of a rule of a site's own.
 #[must_use]
@@ -50,14 +49,14 @@ pub fn site_rule_ids(site: &Site) -> Vec<String> {
 }
 
 /// What rules, by their positions, say of documents, by what stands for these.
-type Verdicts = HashMap<(usize, Digest), Arc<Vec<NodeRemark>>>;
+type Verdicts = Kept<(usize, Digest), Arc<Vec<NodeRemark>>>;
 
 /// A site's rules, ready to be used.
 #[derive(Debug, Default)]
 pub(super) struct SiteRules {
     rules: Vec<SiteRule>,
     broken: Vec<Problem>,
-    verdicts: Mutex<Verdicts>,
+    verdicts: Verdicts,
 }
 
 impl SiteRules {
@@ -102,16 +101,7 @@ impl SiteRules {
             return judge();
         }
         let key = (index, node.key(rule));
-        let known = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        known.unwrap_or_else(|| {
-            let found = judge();
-            let mut kept = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() >= MOST_KEPT {
-                kept.clear();
-            }
-            kept.insert(key, Arc::clone(&found));
-            found
-        })
+        self.verdicts.get(key, judge)
     }
 }
 
