@@ -13,9 +13,9 @@ pub(super) fn locate(template: &str, rendered: &str, at: Spot) -> Option<Spot> {
         return Some(at);
     }
     let (number, column) = at;
-    let lines = |text: &'_ str| -> Vec<String> { text.lines().map(str::to_owned).collect() };
-    let (of_template, of_rendered) = (lines(template), lines(rendered));
-    let line = of_rendered.get(number.checked_sub(1)?)?;
+    let of_template: Vec<&str> = template.lines().collect();
+    let of_rendered: Vec<&str> = rendered.lines().collect();
+    let line = *of_rendered.get(number.checked_sub(1)?)?;
     if line.trim().is_empty() {
         return None;
     }
@@ -27,18 +27,18 @@ pub(super) fn locate(template: &str, rendered: &str, at: Spot) -> Option<Spot> {
     let is_pattern = |candidate: &str| fits(candidate, line);
     let pattern = of_template.iter().find(|candidate| is_pattern(candidate))?;
     let number = at_the_same_turn(&of_template, &of_rendered, number, is_pattern, |other| fits(pattern, other))?;
-    Some((number, column.min(before_tag(&of_template[number - 1]) + 1)))
+    Some((number, column.min(before_tag(of_template[number - 1]) + 1)))
 }
 
 /// The line of the template that stands at the same position among those that fit as the line does among its like.
 fn at_the_same_turn(
-    template: &[String],
-    rendered: &[String],
+    template: &[&str],
+    rendered: &[&str],
     number: usize,
     fits_template: impl Fn(&str) -> bool,
     fits_rendered: impl Fn(&str) -> bool,
 ) -> Option<usize> {
-    let numbers = |lines: &[String], fits: &dyn Fn(&str) -> bool| -> Vec<usize> {
+    let numbers = |lines: &[&str], fits: &dyn Fn(&str) -> bool| -> Vec<usize> {
         (1..).zip(lines).filter(|(_, line)| fits(line)).map(|(number, _)| number).collect()
     };
     let of_template = numbers(template, &fits_template);

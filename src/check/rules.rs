@@ -42,13 +42,7 @@ pub fn severity_faults(settings: &CheckSettings, site_rules: &[String]) -> Vec<P
         let problem = |message: String| Problem::at(Place::file(FILE_NAME), message);
         match rule(id) {
             None if site_rules.contains(id) => None,
-            None => {
-                let problem = problem(format!("[check.severity] names the rule `{id}`, which there is not"));
-                Some(match nearest(id, RULES.iter().map(|rule| rule.id).chain(site_rules.iter().map(String::as_str))) {
-                    Some(known) => problem.with_hint(format!("did you mean `{known}`?")),
-                    None => problem,
-                })
-            }
+            None => Some(unknown_rule(Place::file(FILE_NAME), "[check.severity]", id, site_rules)),
             Some(rule) if !rule.may_be_changed && *level != Level::Error => Some(
                 problem(format!("[check.severity] makes `{id}` less than an error, which it always is"))
                     .with_hint("nodes would get documents that harm them; remove the line"),
@@ -57,6 +51,15 @@ pub fn severity_faults(settings: &CheckSettings, site_rules: &[String]) -> Vec<P
         }
     };
     settings.severity.iter().filter_map(fault).collect()
+}
+
+/// What is said where settings name a rule that there is not, with the nearest one.
+pub(super) fn unknown_rule(place: Place, table: &str, id: &str, site_rules: &[String]) -> Problem {
+    let problem = Problem::at(place, format!("{table} names the rule `{id}`, which there is not"));
+    match nearest(id, RULES.iter().map(|rule| rule.id).chain(site_rules.iter().map(String::as_str))) {
+        Some(known) => problem.with_hint(format!("did you mean `{known}`?")),
+        None => problem,
+    }
 }
 
 /// Gives findings the severities that a site sets, and leaves out those that are off.

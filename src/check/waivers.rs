@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::catalogue::{AnyRule, RULES};
+use super::catalogue::AnyRule;
 use super::finding::{Finding, Severity};
-use super::rules::{rule, with_severities};
+use super::rules::{rule, unknown_rule, with_severities};
 use super::site_rules::is_site_rule;
 use crate::render::NodeFacts;
 use crate::settings::{CheckSettings, Waiver};
-use crate::types::{NodeId, Problem, nearest};
+use crate::types::{NodeId, Problem};
 
 /// The rule that waivers end.
 const EXPIRED_RULE: &str = "expired-waiver";
@@ -157,13 +157,7 @@ pub fn waiver_faults(settings: &CheckSettings, site_rules: &[String]) -> Vec<Pro
         let problem = |message: String| Problem::at(waiver.place.clone(), message);
         match rule(id) {
             None if site_rules.contains(id) => None,
-            None => {
-                let problem = problem(format!("[[check.waivers]] names the rule `{id}`, which there is not"));
-                Some(match nearest(id, RULES.iter().map(|rule| rule.id).chain(site_rules.iter().map(String::as_str))) {
-                    Some(known) => problem.with_hint(format!("did you mean `{known}`?")),
-                    None => problem,
-                })
-            }
+            None => Some(unknown_rule(waiver.place.clone(), "[[check.waivers]]", id, site_rules)),
             Some(rule) if !rule.may_be_changed => Some(
                 problem(format!("[[check.waivers]] waives `{id}`, which always is an error"))
                     .with_hint("nodes would get documents that harm them, or none; remove the waiver"),
@@ -189,6 +183,7 @@ pub(super) fn counted_by_waiver(waived: &[Waived]) -> Vec<(usize, &str, &str, Da
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::RULES;
     use crate::inventory::parse_inventory;
     use crate::render::GroupOrder;
     use crate::render::fixture::site;

@@ -29,6 +29,7 @@ pub use node::{NodeRenderer, RenderedNode};
 pub use origins::{NamedValue, Origin, Origins, Source};
 pub use parallel::{Inspector, Rendered, Stopped, render_all, render_each, render_some};
 pub use plan::{Plan, Template};
+pub(crate) use references::end_of_tag;
 pub use uses::NameUse;
 
 use std::borrow::Cow;

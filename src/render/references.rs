@@ -93,15 +93,15 @@ fn tags(text: &str) -> Vec<Tag<'_>> {
     tags
 }
 
-/// Where the sign that ends a tag begins; in quotes there is none.
-fn end_of_tag(text: &str, closing: &str) -> Option<usize> {
+/// Where the sign that ends a tag begins; in quotes there is none, unless the tag is a comment.
+pub(crate) fn end_of_tag(text: &str, closing: &str) -> Option<usize> {
     let mut quote = None;
     for (at, character) in text.char_indices() {
         match quote {
             Some(open) if open == character => quote = None,
             Some(_) => {}
             None if text[at..].starts_with(closing) => return Some(at),
-            None if is_quote(character) => quote = Some(character),
+            None if closing != "#}" && is_quote(character) => quote = Some(character),
             None => {}
         }
     }

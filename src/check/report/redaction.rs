@@ -1,6 +1,8 @@
 //! What of a line may be shown: its structure. Keys, the tags of templates, and the signs between them tell where something
 //! is wrong; values and other free text may hold a secret under any name, so `…` stands in their place.
 
+use crate::render::end_of_tag;
+
 /// What stands for what is not shown.
 pub(super) const HIDDEN: char = '…';
 /// Parts of names by which the values of keys are known for secrets.
@@ -178,21 +180,6 @@ impl Shown<'_> {
         }
         characters
     }
-}
-
-/// Where the sign that ends a tag begins; in quotes there is none, unless a quote has no end.
-fn end_of_tag(text: &str, closing: &str) -> Option<usize> {
-    let mut quote = None;
-    for (at, character) in text.char_indices() {
-        match quote {
-            Some(open) if open == character => quote = None,
-            Some(_) => {}
-            None if text[at..].starts_with(closing) => return Some(at),
-            None if closing != "#}" && matches!(character, '"' | '\'' | '`') => quote = Some(character),
-            None => {}
-        }
-    }
-    None
 }
 
 /// Whether a text may be the name of a key, and not something random.
