@@ -71,6 +71,7 @@ fn rendered(nodes: usize, changed: usize) -> Vec<Rendered> {
             instance_id: format!("i-{number:06}"),
             macs: vec![],
             addresses: vec![IpAddr::V4(Ipv4Addr::from(0x0a00_0001 + u32::try_from(number).unwrap()))],
+            tunnel_address: None,
             groups: groups.to_vec(),
             documents: names.iter().cloned().zip(objects.iter().map(|(digest, _)| *digest)).collect(),
         };

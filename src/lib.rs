@@ -16,6 +16,7 @@
 //! | [`release`] | packs, manifests, the tree, publish, rollback, verify, collection, export, difference |
 //! | [`pipeline`] | one build from end to end, and noticing that another is due |
 //! | [`serve`] | listeners, identity, the pure answer function, following the tree |
+//! | [`wireguard`] | keys, peers, tunnels and TCP inside them |
 //!
 //! The library prints nothing, never exits and knows nothing of command lines: that is the binary's part.
 
@@ -30,3 +31,4 @@ pub mod serve;
 pub mod settings;
 pub mod site;
 pub mod types;
+pub mod wireguard;

@@ -251,6 +251,7 @@ fn node(id: &str, hostname: &str, addresses: &[&str], documents: &[(&str, Digest
         instance_id: id.to_owned(),
         macs: vec![],
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        tunnel_address: None,
         groups: vec![GroupLabel::parse("base").unwrap(), GroupLabel::parse("bare").unwrap()],
         documents: documents.iter().map(|(name, digest)| (DocumentName::parse(name).unwrap(), *digest)).collect(),
     }

@@ -265,7 +265,7 @@ fn origin(site: &Site) -> Origin {
 }
 
 fn state(site: &Site, facts: &NodeFacts, node: &RenderedNode) -> NodeState {
-    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, groups, documents: _ } =
+    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, tunnel_address: _, groups, documents: _ } =
         entry(facts, BTreeMap::<_, Digest>::new());
     let own_base_url =
         site.nodes.get(&id).and_then(|own| own.cloud_init_base_url.as_ref()).map(|_| facts.base_url.clone());
@@ -275,7 +275,8 @@ fn state(site: &Site, facts: &NodeFacts, node: &RenderedNode) -> NodeState {
 }
 
 fn stored(release: &StoredRelease, node: &NodeEntry) -> Result<NodeState, BuildError> {
-    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, groups, documents } = node.clone();
+    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, tunnel_address: _, groups, documents } =
+        node.clone();
     let body = |(name, digest): (_, Digest)| {
         let missing = || Problem::new(format!("the tree has no {name} of node {id}; run `mds verify`"));
         release.object(&digest).ok_or_else(missing).map(|body| (name, digest, body))

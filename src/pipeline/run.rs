@@ -167,6 +167,7 @@ pub(super) fn entry(
         instance_id: facts.instance_id.clone(),
         macs,
         addresses,
+        tunnel_address: None,
         groups: facts.groups.clone(),
         documents,
     }

@@ -118,9 +118,18 @@ impl ReleaseDifference {
 
 fn same_identity(old: &NodeEntry, new: &NodeEntry) -> bool {
     // Taken apart so that a field that is added to an entry cannot be forgotten here.
-    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, groups, documents: _ } = old;
-    (id, hostname, nid, instance_id, macs, addresses, groups)
-        == (&new.id, &new.hostname, &new.nid, &new.instance_id, &new.macs, &new.addresses, &new.groups)
+    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, tunnel_address, groups, documents: _ } = old;
+    let new_identity = (
+        &new.id,
+        &new.hostname,
+        &new.nid,
+        &new.instance_id,
+        &new.macs,
+        &new.addresses,
+        &new.tunnel_address,
+        &new.groups,
+    );
+    (id, hostname, nid, instance_id, macs, addresses, tunnel_address, groups) == new_identity
 }
 
 #[cfg(test)]
@@ -136,6 +145,7 @@ mod tests {
             instance_id: id.to_owned(),
             macs: vec![],
             addresses: vec![],
+            tunnel_address: None,
             groups: vec![],
             documents: documents
                 .iter()

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::error::StoreError;
-use super::manifest::{Manifest, NodeEntry};
+use super::manifest::{Manifest, NodeEntry, TunnelTerms};
 use super::mapped::MissingObject;
 use crate::types::{Digest, ReleaseId};
 
@@ -24,6 +24,9 @@ pub trait ReleaseSink {
     /// Takes a node. Its objects may come before or after.
     fn add_node(&mut self, node: NodeEntry);
 
+    /// Takes what the release says of tunnels; nothing without it.
+    fn set_tunnels(&mut self, tunnels: TunnelTerms);
+
     /// Takes an object and says its digest.
     ///
     /// # Errors
@@ -40,6 +43,7 @@ pub trait ReleaseSink {
 pub struct DraftRelease {
     objects: HashSet<Digest>,
     nodes: Vec<NodeEntry>,
+    tunnels: TunnelTerms,
 }
 
 impl DraftRelease {
@@ -54,7 +58,7 @@ impl DraftRelease {
     /// # Errors
     /// When a node was added twice or names an object that was not added.
     pub fn finish(self) -> Result<(ReleaseId, Manifest), StoreError> {
-        let (manifest, bytes) = seal(self.nodes, |digest| self.objects.contains(digest))?;
+        let (manifest, bytes) = seal(self.nodes, self.tunnels, |digest| self.objects.contains(digest))?;
         Ok((Manifest::id_of(&bytes), manifest))
     }
 }
@@ -69,11 +73,19 @@ impl ReleaseSink for DraftRelease {
     fn add_node(&mut self, node: NodeEntry) {
         self.nodes.push(node);
     }
+
+    fn set_tunnels(&mut self, tunnels: TunnelTerms) {
+        self.tunnels = tunnels;
+    }
 }
 
 /// Makes a manifest and its bytes of nodes, and sees that no node comes twice and every document is there.
-pub(super) fn seal(nodes: Vec<NodeEntry>, has: impl Fn(&Digest) -> bool) -> Result<(Manifest, Vec<u8>), StoreError> {
-    let manifest = Manifest::new(nodes);
+pub(super) fn seal(
+    nodes: Vec<NodeEntry>,
+    tunnels: TunnelTerms,
+    has: impl Fn(&Digest) -> bool,
+) -> Result<(Manifest, Vec<u8>), StoreError> {
+    let manifest = Manifest::new(nodes).with_tunnels(tunnels);
     if let Some(pair) = manifest.nodes().windows(2).find(|pair| pair[0].id == pair[1].id) {
         return Err(StoreError::DuplicateNode { node: pair[0].id.clone() });
     }

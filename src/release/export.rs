@@ -339,6 +339,7 @@ mod tests {
                 instance_id: "a".to_owned(),
                 macs: vec![],
                 addresses: vec!["10.0.0.1".parse().unwrap()],
+                tunnel_address: None,
                 groups: vec![],
                 documents: BTreeMap::from([document]),
             });

@@ -1,14 +1,16 @@
 //! The manifest: what a release is. Its digest is the release's id, so it holds nothing but what the inputs decide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Digest, DocumentName, GroupLabel, MacAddress, NodeId, ReleaseId};
+use crate::types::{Digest, DocumentName, GroupLabel, MacAddress, NodeId, ReleaseId, TunnelNetwork};
 
-/// The version of the manifest format that this build writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+/// The newest version of the manifest format that this build reads.
+pub const FORMAT: u32 = 2;
+/// The version that a manifest without a word on tunnels has.
+const FORMAT_WITHOUT_TUNNELS: u32 = 1;
 
 /// The first line of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,20 @@ struct Header {
     format: u32,
     nodes: usize,
     documents: usize,
+    #[serde(flatten)]
+    tunnels: TunnelTerms,
+}
+
+/// What a release says of tunnels. A release that says anything has the second format, because a program that does not
+/// know of it would serve in the open what is for tunnels only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelTerms {
+    /// The network that the nodes' tunnel addresses are from.
+    #[serde(default, rename = "tunnel_network", skip_serializing_if = "Option::is_none")]
+    pub network: Option<TunnelNetwork>,
+    /// The documents that are served through a tunnel only.
+    #[serde(default, rename = "tunnel_only", skip_serializing_if = "BTreeSet::is_empty")]
+    pub only: BTreeSet<DocumentName>,
 }
 
 /// One node of a release: who it is, how it is known, and its documents by digest. One line of a manifest.
@@ -34,6 +50,9 @@ pub struct NodeEntry {
     pub macs: Vec<MacAddress>,
     /// Every address that identifies the node, sorted. IPv4-mapped IPv6 addresses stand here as IPv4.
     pub addresses: Vec<IpAddr>,
+    /// The address that the node has in its tunnel, when the release has tunnels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tunnel_address: Option<IpAddr>,
     /// The groups the node is in, whether or not they have a document, in the order in which they apply.
     pub groups: Vec<GroupLabel>,
     /// The node's documents.
@@ -44,6 +63,7 @@ pub struct NodeEntry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
     nodes: Vec<NodeEntry>,
+    tunnels: TunnelTerms,
 }
 
 /// Why some bytes are not a manifest.
@@ -78,7 +98,19 @@ impl Manifest {
     #[must_use]
     pub fn new(mut nodes: Vec<NodeEntry>) -> Self {
         nodes.sort_by(|left, right| left.id.cmp(&right.id));
-        Self { nodes }
+        Self { nodes, tunnels: TunnelTerms::default() }
+    }
+
+    /// The same nodes with what the release says of tunnels.
+    #[must_use]
+    pub fn with_tunnels(self, tunnels: TunnelTerms) -> Self {
+        Self { tunnels, ..self }
+    }
+
+    /// What the release says of tunnels.
+    #[must_use]
+    pub const fn tunnels(&self) -> &TunnelTerms {
+        &self.tunnels
     }
 
     /// The nodes, sorted by id.
@@ -104,7 +136,9 @@ impl Manifest {
     /// # Errors
     /// Never for a manifest made by [`Manifest::new`]: everything in it has a text form.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let header = Header { format: FORMAT, nodes: self.nodes.len(), documents: self.document_count() };
+        let tunnels = self.tunnels.clone();
+        let format = if tunnels == TunnelTerms::default() { FORMAT_WITHOUT_TUNNELS } else { FORMAT };
+        let header = Header { format, nodes: self.nodes.len(), documents: self.document_count(), tunnels };
         let mut bytes = serde_json::to_vec(&header)?;
         bytes.push(b'\n');
         for node in &self.nodes {
@@ -135,7 +169,7 @@ impl Manifest {
         if nodes.len() != header.nodes {
             return Err(ManifestError::Count { expected: header.nodes, found: nodes.len() });
         }
-        Ok(Self::new(nodes))
+        Ok(Self::new(nodes).with_tunnels(header.tunnels))
     }
 }
 
@@ -155,6 +189,7 @@ mod tests {
             instance_id: id.to_owned(),
             macs: vec![],
             addresses: vec!["10.0.0.1".parse().unwrap()],
+            tunnel_address: None,
             groups: vec![],
             documents: BTreeMap::from([(DocumentName::MetaData, Digest::of(id.as_bytes()))]),
         }

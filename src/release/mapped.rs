@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use super::manifest::Manifest;
+use super::manifest::{Manifest, NodeEntry, TunnelTerms};
 use crate::types::{Digest, DocumentName, GroupLabel, NodeId, ReleaseId};
 
 /// A release in memory. Bodies are slices of mapped packs; nothing is copied.
@@ -15,6 +15,7 @@ pub struct MappedRelease {
     nodes: Vec<MappedNode>,
     by_address: HashMap<IpAddr, Claim>,
     documents: usize,
+    tunnels: TunnelTerms,
 }
 
 /// Which node an address stands for.
@@ -43,6 +44,10 @@ pub struct MappedNode {
     pub id: NodeId,
     /// The node's groups, in order.
     pub groups: Vec<GroupLabel>,
+    /// The address that the node has in its tunnel.
+    pub tunnel_address: Option<IpAddr>,
+    /// Names of the node that are not its id: most nodes' instance-id is.
+    other_names: Vec<Box<str>>,
     documents: Vec<(DocumentName, Document)>,
 }
 
@@ -99,9 +104,10 @@ impl MappedRelease {
                     })
                     .or_insert(Claim::One(index));
             }
-            nodes.push(MappedNode { id: entry.id.clone(), groups: entry.groups.clone(), documents });
+            nodes.push(MappedNode::new(entry, documents));
         }
-        Ok(Self { id, nodes, by_address, documents: manifest.document_count() })
+        let tunnels = manifest.tunnels().clone();
+        Ok(Self { id, nodes, by_address, documents: manifest.document_count(), tunnels })
     }
 
     /// The release's id.
@@ -134,6 +140,24 @@ impl MappedRelease {
         identified.filter(|(index, _)| *index == first).map(|(_, address)| address).max()
     }
 
+    /// What the release says of tunnels.
+    #[must_use]
+    pub const fn tunnels(&self) -> &TunnelTerms {
+        &self.tunnels
+    }
+
+    /// The nodes, sorted by id.
+    #[must_use]
+    pub fn nodes(&self) -> &[MappedNode] {
+        &self.nodes
+    }
+
+    /// The node with the id.
+    #[must_use]
+    pub fn node(&self, id: &NodeId) -> Option<&MappedNode> {
+        self.nodes.binary_search_by(|node| node.id.cmp(id)).ok().map(|index| &self.nodes[index])
+    }
+
     /// Finds the node that an address stands for. IPv4-mapped IPv6 addresses count as IPv4.
     #[must_use]
     pub fn find(&self, address: IpAddr) -> Lookup<'_> {
@@ -146,6 +170,23 @@ impl MappedRelease {
 }
 
 impl MappedNode {
+    fn new(entry: &NodeEntry, documents: Vec<(DocumentName, Document)>) -> Self {
+        let mut other_names = Vec::new();
+        for name in [&entry.instance_id, &entry.hostname] {
+            if name.as_str() != entry.id.as_str() && !other_names.contains(&Box::from(name.as_str())) {
+                other_names.push(name.as_str().into());
+            }
+        }
+        let NodeEntry { id, groups, tunnel_address, .. } = entry.clone();
+        Self { id, groups, tunnel_address, other_names, documents }
+    }
+
+    /// Whether the node calls itself that: by its id, its instance-id or its host name.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        name == self.id.as_str() || self.other_names.iter().any(|known| **known == *name)
+    }
+
     /// The document of that name, if the node has it.
     #[must_use]
     pub fn document(&self, name: &DocumentName) -> Option<&Document> {

@@ -35,7 +35,7 @@ pub use error::StoreError;
 pub use export::{ExportReport, export};
 pub use inputs::Inputs;
 pub use lock::{Switched, TreeLock};
-pub use manifest::{FORMAT, Manifest, ManifestError, NodeEntry};
+pub use manifest::{FORMAT, Manifest, ManifestError, NodeEntry, TunnelTerms};
 pub use mapped::{Document, Lookup, MappedNode, MappedRelease, MissingObject};
 pub use provenance::{FindingsSummary, Provenance, ReleaseRecord, SiteSource};
 pub use publish::{Published, ReleaseWriter};

@@ -10,7 +10,7 @@ use super::draft::{ReleaseSink, seal};
 use super::error::{At, StoreError};
 use super::inputs::Inputs;
 use super::lock::TreeLock;
-use super::manifest::{Manifest, NodeEntry};
+use super::manifest::{Manifest, NodeEntry, TunnelTerms};
 use super::pack::PackWriter;
 use super::provenance::{Provenance, ReleaseRecord};
 use super::switches::SwitchAction;
@@ -25,6 +25,7 @@ pub struct ReleaseWriter<'lock> {
     catalogue: Catalogue,
     pack: PackWriter,
     nodes: Vec<NodeEntry>,
+    tunnels: TunnelTerms,
     accepts_drop: bool,
 }
 
@@ -46,7 +47,7 @@ pub struct Published {
 impl<'lock> ReleaseWriter<'lock> {
     pub(super) fn new(lock: &'lock mut TreeLock, catalogue: Catalogue) -> Self {
         let pack = PackWriter::new(Arc::clone(&lock.tree().disk), lock.tree().packs_folder());
-        Self { lock, catalogue, pack, nodes: Vec::new(), accepts_drop: false }
+        Self { lock, catalogue, pack, nodes: Vec::new(), tunnels: TunnelTerms::default(), accepts_drop: false }
     }
 
     /// Says in the log that an operator accepted that much is gone since the release before.
@@ -69,8 +70,8 @@ impl<'lock> ReleaseWriter<'lock> {
     /// # Errors
     /// As [`ReleaseWriter::finish`].
     pub fn finish_with(self, provenance: Provenance, inputs: Option<&Inputs>) -> Result<Published, StoreError> {
-        let Self { lock, catalogue, pack, nodes, accepts_drop } = self;
-        let (manifest, bytes) = seal(nodes, |digest| pack.contains(digest) || catalogue.contains(digest))?;
+        let Self { lock, catalogue, pack, nodes, tunnels, accepts_drop } = self;
+        let (manifest, bytes) = seal(nodes, tunnels, |digest| pack.contains(digest) || catalogue.contains(digest))?;
         let id = Manifest::id_of(&bytes);
         let packed = pack.finish()?;
         lock.sync(&lock.tree().packs_folder())?;
@@ -99,6 +100,10 @@ impl ReleaseSink for ReleaseWriter<'_> {
 
     fn add_node(&mut self, node: NodeEntry) {
         self.nodes.push(node);
+    }
+
+    fn set_tunnels(&mut self, tunnels: TunnelTerms) {
+        self.tunnels = tunnels;
     }
 }
 

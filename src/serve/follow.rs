@@ -173,6 +173,7 @@ mod tests {
                 instance_id: node.to_owned(),
                 macs: vec![],
                 addresses: vec![],
+                tunnel_address: None,
                 groups: vec![],
                 documents: BTreeMap::new(),
             }]);

@@ -12,6 +12,7 @@
 //! | `follow` | keeps the state at a tree's `current` |
 //! | `listener` | sockets: binding, their options, errors people can act on |
 //! | `connection` | one connection: HTTP in, [`respond()`], HTTP out |
+//! | `tunnels` | what the server asks of the part that runs tunnels |
 //! | `server` | accepting, running out of files, draining |
 //!
 //! What decides the answers is what cloud-init punishes. A client before 25.1 treats every status outside 2xx alike: it
@@ -39,6 +40,7 @@ mod route;
 mod server;
 mod state;
 mod tree_source;
+mod tunnels;
 
 pub use follow::{Follower, Pace, ReleaseSource, follow};
 pub use identity::{Identity, IdentityError, IdentitySource, TrustedProxies, identify};
@@ -48,3 +50,4 @@ pub use route::{Prefixes, Route};
 pub use server::{Server, Settings};
 pub use state::{Degradation, Gravity, Shared, State};
 pub use tree_source::TreeSource;
+pub use tunnels::{PeerReport, RegisterRefusal, Registered, Registration, ServerTerms, TunnelCaller, Tunnels};

@@ -10,6 +10,7 @@ use super::network::Network;
 use super::serve::{ServeFile, ServeFlags, ServeSettings};
 use super::smd::{SmdFile, TokenSmithFile};
 use super::waiver::Waiver;
+use super::wireguard::{WireguardFile, WireguardFlags, WireguardSettings};
 use crate::types::{GroupLabel, Place, Problem, Problems, did_you_mean, without_value};
 
 /// The name of the settings file at the top of a site.
@@ -37,6 +38,8 @@ pub struct SiteSettings {
     pub check: CheckSettings,
     /// `[serve]`
     pub serve: ServeFile,
+    /// `[wireguard]`
+    pub wireguard: WireguardFile,
 }
 
 /// `[cluster]`: what all nodes share; the original's ClusterDefaults.
@@ -253,9 +256,13 @@ pub fn parse_settings(name: &str, text: &str) -> Result<SiteSettings, Problems> 
     settings.check.waivers.iter_mut().for_each(|waiver| waiver.set_place(name, text));
     // Flags may win over these when the server starts, but a wrong value in the file is found when it is checked.
     let serve_fault = ServeSettings::resolve(ServeFlags::default(), settings.serve.clone(), name).err();
+    // A file may say that documents are for tunnels only, and leave the network to a flag.
+    let tunnels = WireguardFile { only: None, ..settings.wireguard.clone() };
+    let wireguard_fault = WireguardSettings::resolve(WireguardFlags::default(), tunnels, name).err();
     let problems: Vec<Problem> = faults(&settings)
         .into_iter()
         .chain(serve_fault.map(|fault| format!("[serve] {fault}")))
+        .chain(wireguard_fault.map(|fault| format!("[wireguard] {fault}")))
         .map(|fault| Problem::at(Place::file(name), fault))
         .collect();
     if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }

@@ -10,6 +10,7 @@ mod service_url;
 mod smd;
 mod sourced;
 mod waiver;
+mod wireguard;
 
 pub use file::{
     CheckSettings, ClusterSettings, Delivery, Duplicate, FILE_NAME, GroupSettings, InventorySettings, Level,
@@ -24,3 +25,4 @@ pub use smd::{
 };
 pub use sourced::{Source, Sourced};
 pub use waiver::{Pattern, Waiver};
+pub use wireguard::{Arming, WireguardFile, WireguardFlags, WireguardSettings};

@@ -90,7 +90,7 @@ fn default_prefixes() -> Vec<String> {
     vec!["/cloud-init".to_owned(), "/metadata-service".to_owned()]
 }
 
-fn loopback() -> Vec<IpNet> {
+pub(super) fn loopback() -> Vec<IpNet> {
     let network = |address: IpAddr, length: u8| IpNet::new(address, length).map(|network| network.trunc());
     [network(IpAddr::V4(Ipv4Addr::LOCALHOST), 8), network(IpAddr::V6(Ipv6Addr::LOCALHOST), 128)]
         .into_iter()

@@ -11,6 +11,8 @@ mod problem;
 mod secret;
 mod secrets;
 mod suggestion;
+mod tunnel_network;
+mod wireguard_key;
 mod xname;
 
 pub use digest::{Digest, ReleaseId};
@@ -28,6 +30,8 @@ pub use secrets::{
     secrets_in,
 };
 pub use suggestion::{did_you_mean, nearest};
+pub use tunnel_network::TunnelNetwork;
+pub use wireguard_key::WireguardKey;
 pub use xname::{XnameKind, xname_kind};
 
 /// A text from outside that is not what it should be, with a sentence that says why.

@@ -43,6 +43,7 @@ pub fn release(nodes: &[Node<'_>]) -> Arc<MappedRelease> {
             instance_id: node.id.to_owned(),
             macs: vec![],
             addresses: node.addresses.iter().map(|address| address.parse().unwrap()).collect(),
+            tunnel_address: None,
             groups: node.groups.iter().map(|group| GroupLabel::parse(group).unwrap()).collect(),
             documents,
         });

@@ -68,6 +68,7 @@ pub fn add_all(sink: &mut impl ReleaseSink, content: &Content) -> Result<(), Sto
             instance_id: id.clone(),
             macs: vec![],
             addresses: vec![address(number)],
+            tunnel_address: None,
             groups: vec![],
             documents: digests,
         });

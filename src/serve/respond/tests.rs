@@ -24,6 +24,7 @@ fn node(id: &str, addresses: &[&str], groups: &[&str], documents: &[(&str, &str)
         instance_id: id.to_owned(),
         macs: vec![],
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        tunnel_address: None,
         groups: groups.iter().map(|group| GroupLabel::parse(group).unwrap()).collect(),
         documents: documents
             .iter()

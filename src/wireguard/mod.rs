@@ -1,0 +1,13 @@
+//! Tunnels: the keys of nodes, their short-lived tunnels, and TCP inside them, all in this process: no root, no TUN
+//! device, no kernel module.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `private_key` | the private half of a key pair |
+//! | `roster` | the peers whose packets are understood now: written by the registrar, read by the engine |
+
+mod private_key;
+mod roster;
+
+pub use private_key::PrivateKey;
+pub use roster::{LivePeer, Roster};
