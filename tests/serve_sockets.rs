@@ -200,7 +200,7 @@ fn the_log_of_requests_names_the_node_and_never_a_header() {
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("request")).collect();
     assert_eq!(lines.len(), 2, "{log}");
     for part in
-        ["peer=127.0.0.1:", "address=10.0.0.1", "node=victim", "method=GET", "path=\"/meta-data\"", "status=200"]
+        ["caller=127.0.0.1:", "address=10.0.0.1", "node=victim", "method=GET", "path=\"/meta-data\"", "status=200"]
     {
         assert!(lines[0].contains(part), "{part}: {}", lines[0]);
     }

@@ -1,6 +1,7 @@
 //! One connection: HTTP in, [`respond()`], HTTP out.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,13 +16,15 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-use super::identity::identify;
-use super::respond::{Effect, Request, Response, respond};
+use super::errand::{self, Errand};
+use super::identity::{Identity, identify};
+use super::respond::{Effect, Outcome, Policy, Request, Response, respond};
 use super::server::Settings;
 use super::state::Shared;
+use super::tunnels::TunnelCaller;
 
 /// The most that a request line and its headers may take, in bytes. cloud-init sends about 200.
 const MAX_HEAD: usize = 16 * 1024;
@@ -56,6 +59,7 @@ pub(super) enum Phase {
 pub(super) struct Context {
     shared: Arc<Shared>,
     settings: Settings,
+    policy: Policy,
     http: http1::Builder,
     draining: AtomicBool,
 }
@@ -68,7 +72,9 @@ impl Context {
             .max_buf_size(MAX_HEAD)
             // A client that closes its sending side after the request still gets its answer.
             .half_close(true);
-        Self { shared, settings, http, draining: AtomicBool::new(false) }
+        let tunnels = settings.tunnels.as_ref().map(|tunnels| tunnels.terms().clone());
+        let policy = Policy { prefixes: settings.prefixes.clone(), tunnels };
+        Self { shared, settings, policy, http, draining: AtomicBool::new(false) }
     }
 
     /// From now on, every answer says that it is the connection's last.
@@ -76,25 +82,38 @@ impl Context {
         self.draining.store(true, Ordering::Release);
     }
 
-    fn answer(&self, peer: SocketAddr, request: hyper::Request<Incoming>) -> Answering {
+    fn answer(self: &Arc<Self>, caller: &Caller, request: hyper::Request<Incoming>) -> Answering {
         let headers = request.headers();
-        let forwarded_for = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
-        let asker = identify(peer.ip(), forwarded_for, &self.settings.trusted_proxies);
+        let asker = match caller {
+            Caller::Socket { peer, .. } => {
+                let forwarded_for = headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+                identify(peer.ip(), forwarded_for, &self.settings.trusted_proxies)
+            }
+            Caller::Tunnel(caller) => Ok(Identity::Key(caller.clone())),
+        };
         let if_none_match: Vec<&[u8]> =
             headers.get_all(header::IF_NONE_MATCH).iter().map(HeaderValue::as_bytes).collect();
         let question = Request { method: request.method(), path: request.uri().path(), if_none_match: &if_none_match };
         let state = self.shared.snapshot();
-        let answer = respond(&state, &self.settings.prefixes, &asker, &question);
+        let outcome = respond(&state, &self.policy, &asker, &question);
+        let address = asker.as_ref().ok().map(|identity| tracing::field::display(identity.address()));
+        let is_draining = self.draining.load(Ordering::Acquire);
+        let answer = match outcome {
+            Outcome::Answer(answer) => answer,
+            Outcome::Errand(errand) => {
+                tracing::debug!(%caller, address, method = %question.method, path = question.path, "errand");
+                return Answering::AfterBody(Box::pin(self.run_errand(errand, request.into_body(), caller.local())));
+            }
+        };
         tracing::debug!(
-            %peer,
-            address = asker.as_ref().ok().map(|identity| tracing::field::display(identity.address)),
+            %caller,
+            address,
             node = answer.node.map(tracing::field::display),
             method = %question.method,
             path = question.path,
             status = answer.status.as_u16(),
             "request"
         );
-        let is_draining = self.draining.load(Ordering::Acquire);
         if answer.effect == Some(Effect::PullInventory) {
             self.settings.inventory_hint.notify_one();
             let response = into_http(answer, is_draining);
@@ -103,6 +122,20 @@ impl Context {
         }
         let last = is_draining || request.body().size_hint().upper().is_none_or(|length| length > MAX_IGNORED_BODY);
         Answering::Ready(Some(into_http(answer, last)))
+    }
+
+    /// Does what has to be done before there is an answer.
+    fn run_errand(
+        self: &Arc<Self>,
+        errand: Errand,
+        body: Incoming,
+        local: Option<SocketAddr>,
+    ) -> impl Future<Output = Http> + Send + use<> {
+        let context = Arc::clone(self);
+        async move {
+            let (answer, can_go_on) = errand::run(errand, body, local, &context.settings).await;
+            into_http(answer, !can_go_on || context.draining.load(Ordering::Acquire))
+        }
     }
 }
 
@@ -128,7 +161,9 @@ fn into_http(answer: Response<'_>, last: bool) -> hyper::Response<Full<Bytes>> {
         insert_text(headers, header::ETAG, format!("\"{digest}\""));
     }
     if let Some(wait) = answer.retry_after {
-        insert_text(headers, header::RETRY_AFTER, format!("{:.3}", wait.as_secs_f64()));
+        let is_whole = wait.subsec_nanos() == 0;
+        let text = if is_whole { wait.as_secs().to_string() } else { format!("{:.3}", wait.as_secs_f64()) };
+        insert_text(headers, header::RETRY_AFTER, text);
     }
     response
 }
@@ -181,10 +216,42 @@ impl Future for Answering {
     }
 }
 
-/// Answers the requests of one peer.
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
+    /// Whoever has the address.
+    Socket {
+        /// The other end.
+        peer: SocketAddr,
+        /// This end, if the system tells.
+        local: Option<SocketAddr>,
+    },
+    /// The node whose tunnel it is.
+    Tunnel(TunnelCaller),
+}
+
+impl Caller {
+    fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Socket { local, .. } => *local,
+            Self::Tunnel(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket { peer, .. } => peer.fmt(formatter),
+            Self::Tunnel(caller) => write!(formatter, "tunnel of {}", caller.node),
+        }
+    }
+}
+
+/// Answers the requests of one caller.
 struct PeerService {
     context: Arc<Context>,
-    peer: SocketAddr,
+    caller: Caller,
 }
 
 impl Service<hyper::Request<Incoming>> for PeerService {
@@ -193,40 +260,40 @@ impl Service<hyper::Request<Incoming>> for PeerService {
     type Future = Answering;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Answering {
-        self.context.answer(self.peer, request)
+        self.context.answer(&self.caller, request)
     }
 }
 
 /// Serves a connection to its end, or until the server's phase ends it.
-pub(super) async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    caller: Caller,
     context: Arc<Context>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let service = PeerService { context: Arc::clone(&context), peer };
+    let service = PeerService { context: Arc::clone(&context), caller: caller.clone() };
     let mut connection = std::pin::pin!(context.http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         biased;
-        ended = connection.as_mut() => return log_end(peer, ended),
+        ended = connection.as_mut() => return log_end(&caller, ended),
         _ = phase.wait_for(|phase| *phase >= Phase::Draining) => {}
     }
     tokio::select! {
         biased;
-        ended = connection.as_mut() => return log_end(peer, ended),
+        ended = connection.as_mut() => return log_end(&caller, ended),
         _ = phase.wait_for(|phase| *phase >= Phase::Cut) => return,
         () = tokio::time::sleep(LAST_REQUEST_GRACE) => connection.as_mut().graceful_shutdown(),
     }
     tokio::select! {
         biased;
-        ended = connection.as_mut() => log_end(peer, ended),
+        ended = connection.as_mut() => log_end(&caller, ended),
         // Also when the server is gone: dropping the connection closes it.
         _ = phase.wait_for(|phase| *phase >= Phase::Cut) => {}
     }
 }
 
-fn log_end(peer: SocketAddr, ended: Result<(), hyper::Error>) {
+fn log_end(caller: &Caller, ended: Result<(), hyper::Error>) {
     if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "the connection ended early");
+        tracing::debug!(%caller, %error, "the connection ended early");
     }
 }

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::tunnels::TunnelCaller;
+
 /// The networks whose `X-Forwarded-For` is believed.
 ///
 /// The default is loopback (`127.0.0.0/8` and `::1`): a reverse proxy on the same machine works out of the box, and
@@ -48,13 +50,38 @@ fn canonical_network(network: IpNet) -> IpNet {
     network
 }
 
-/// The address a request counts as coming from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The address, IPv4-mapped IPv6 written as IPv4.
-    pub address: IpAddr,
-    /// How the address is known.
-    pub source: IdentitySource,
+/// Who a request counts as coming from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Whoever has an address.
+    Address {
+        /// The address, IPv4-mapped IPv6 written as IPv4.
+        address: IpAddr,
+        /// How the address is known.
+        source: IdentitySource,
+    },
+    /// The node whose key the tunnel has that the request came through. No address and no header has a part in this.
+    Key(TunnelCaller),
+}
+
+impl Identity {
+    /// The address for logs and for spreading load: outside the asker's, inside that of the tunnel.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        match self {
+            Self::Address { address, .. } => *address,
+            Self::Key(caller) => caller.address,
+        }
+    }
+
+    /// Who asks through a tunnel, if the request came through one.
+    #[must_use]
+    pub const fn tunnel(&self) -> Option<&TunnelCaller> {
+        match self {
+            Self::Address { .. } => None,
+            Self::Key(caller) => Some(caller),
+        }
+    }
 }
 
 /// How an address is known.
@@ -93,15 +120,16 @@ pub fn identify<'a>(
     forwarded_for: impl DoubleEndedIterator<Item = &'a [u8]>,
     proxies: &TrustedProxies,
 ) -> Result<Identity, IdentityError> {
-    let mut identity = Identity { address: peer.to_canonical(), source: IdentitySource::Peer };
-    if !proxies.contains(identity.address) {
+    let peer = peer.to_canonical();
+    let mut identity = Identity::Address { address: peer, source: IdentitySource::Peer };
+    if !proxies.contains(peer) {
         return Ok(identity);
     }
     let entries = forwarded_for.rev().flat_map(|line| line.rsplit(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
     // Empty elements of a list mean nothing (RFC 9110, 5.6.1).
     for entry in entries.filter(|entry| !entry.is_empty()) {
         let address = parse_entry(entry).ok_or(IdentityError::UnreadableEntry)?;
-        identity = Identity { address, source: IdentitySource::ForwardedFor };
+        identity = Identity::Address { address, source: IdentitySource::ForwardedFor };
         if !proxies.contains(address) {
             break;
         }
@@ -148,12 +176,12 @@ mod tests {
 
     fn identify_with(peer: &str, lines: &[&str], networks: &[&str]) -> Result<IpAddr, IdentityError> {
         let proxies = TrustedProxies::new(networks.iter().map(|network| network.parse().unwrap()));
-        identify(ip(peer), lines.iter().map(|line| line.as_bytes()), &proxies).map(|identity| identity.address)
+        identify(ip(peer), lines.iter().map(|line| line.as_bytes()), &proxies).map(|identity| identity.address())
     }
 
     fn behind_loopback(lines: &[&str]) -> Result<IpAddr, IdentityError> {
         identify(ip(LOOPBACK), lines.iter().map(|line| line.as_bytes()), &TrustedProxies::default())
-            .map(|identity| identity.address)
+            .map(|identity| identity.address())
     }
 
     #[test]

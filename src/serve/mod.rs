@@ -1,10 +1,14 @@
-//! Serving: the published release, to nodes that are known by the address they ask from.
+//! Serving: the published release, to nodes that are known by the address they ask from or the key of their tunnel.
 //!
 //! | module | owns |
 //! |---|---|
 //! | `identity` | who asks: the peer address, or what a trusted proxy says |
 //! | `route` | request paths: prefixes, document names, nothing else |
 //! | `respond` | the pure answer function: state, identity and request in, response out; no socket, no clock |
+//! | `errand` | requests that need their body, or somebody else, before they are answered |
+//! | `key_request`, `phone_home` | the bodies that nodes send |
+//! | `peer_resource` | live tunnels in the shape of OpenCHAMI's service |
+//! | `boot_record` | who has phoned home, on disk |
 //! | `refusal` | every answer that is not the document: its status and its sentence, in one place |
 //! | `conditional` | `If-None-Match` |
 //! | `health` | what `/health` says |
@@ -22,18 +26,24 @@
 //! `Retry-After`, then ask again, for ever", which is right for a server that has nothing to serve yet.
 //!
 //! The layers that keep a node from being served as another, in the order in which a request meets them:
-//! 1. the address is the socket's; a header counts only when the socket's peer is a listed proxy ([`identify()`]);
+//! 1. the address is the socket's; a header counts only when the socket's peer is a listed proxy ([`identify()`]); inside
+//!    a tunnel the node is the one whose key it is, and no address and no header counts;
 //! 2. a request path is compared with fixed names and parsed group labels, and never reaches the file system;
 //! 3. an address that two nodes have identifies neither;
 //! 4. a node gets the documents of its own manifest line, and a group's only as a member;
 //! 5. answers say `Cache-Control: private`, so that a cache on the way does not hand them to the next node.
 
+mod boot_record;
 mod conditional;
 mod connection;
+mod errand;
 mod follow;
 mod health;
 mod identity;
+mod key_request;
 mod listener;
+mod peer_resource;
+mod phone_home;
 mod refusal;
 mod respond;
 mod route;
@@ -42,12 +52,15 @@ mod state;
 mod tree_source;
 mod tunnels;
 
+pub use boot_record::{Boot, BootRecord, BootRecordError};
+pub use errand::Errand;
 pub use follow::{Follower, Pace, ReleaseSource, follow};
 pub use identity::{Identity, IdentityError, IdentitySource, TrustedProxies, identify};
 pub use listener::{BACKLOG, BindError};
-pub use respond::{Effect, Request, Response, respond};
-pub use route::{Prefixes, Route};
-pub use server::{Server, Settings};
+pub use phone_home::Call;
+pub use respond::{Effect, Outcome, Policy, Request, Response, respond};
+pub use route::{KeyForm, Prefixes, Route};
+pub use server::{Front, Server, Settings};
 pub use state::{Degradation, Gravity, Shared, State};
 pub use tree_source::TreeSource;
 pub use tunnels::{PeerReport, RegisterRefusal, Registered, Registration, ServerTerms, TunnelCaller, Tunnels};

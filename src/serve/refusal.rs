@@ -8,12 +8,13 @@ use std::time::Duration;
 use hyper::StatusCode;
 
 use super::identity::IdentityError;
+use super::tunnels::RegisterRefusal;
 use crate::types::{DocumentName, GroupLabel, NodeId};
 
 /// The methods of documents, as they stand in `Allow`.
 pub(super) const ALLOWED_METHODS: &str = "GET, HEAD";
-/// The method of notifications.
-pub(super) const NOTIFICATION_METHOD: &str = "POST";
+/// The method of whatever is told something.
+pub(super) const POST_ONLY: &str = "POST";
 
 /// Why a request does not get the document it asks for.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,30 @@ pub(super) enum Refusal<'a> {
     NotAMember(&'a NodeId, &'a GroupLabel),
     /// The node lacks a document that every node has.
     Missing(&'a NodeId, &'a DocumentName),
+    /// The node whose tunnel it is has left the release.
+    GoneNode(&'a NodeId),
+    /// All documents are for tunnels only.
+    TunnelsOnly,
+    /// The document is for tunnels only.
+    TunnelOnly(&'a DocumentName),
+    /// There are no tunnels here.
+    TunnelsOff,
+    /// The body is longer than this many bytes.
+    LongBody(usize),
+    /// The body did not arrive whole, or not in time.
+    BrokenBody,
+    /// The body does not say a key.
+    KeyRequest(&'a str),
+    /// The body names another node than the one that asks.
+    OtherNode(&'a NodeId),
+    /// The key is not taken.
+    Register(&'a RegisterRefusal),
+    /// The path names another node than the one that calls.
+    OtherCaller(&'a NodeId),
+    /// Peers are shown to administrators only.
+    NotAnAdministrator,
+    /// There is no such peer.
+    UnknownPeer,
 }
 
 impl Refusal<'_> {
@@ -44,13 +69,23 @@ impl Refusal<'_> {
         match self {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoRelease(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Identity(_) => StatusCode::BAD_REQUEST,
+            Self::Identity(_) | Self::BrokenBody | Self::KeyRequest(_) => StatusCode::BAD_REQUEST,
+            Self::LongBody(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TunnelsOnly
+            | Self::TunnelOnly(_)
+            | Self::OtherNode(_)
+            | Self::OtherCaller(_)
+            | Self::NotAnAdministrator => StatusCode::FORBIDDEN,
+            Self::Register(refusal) => register_status(refusal),
             Self::UnknownPath
             | Self::NoNotifications
             | Self::UnknownAddress(_)
             | Self::AmbiguousAddress(_)
             | Self::NotAMember(..)
-            | Self::Missing(..) => StatusCode::NOT_FOUND,
+            | Self::Missing(..)
+            | Self::GoneNode(_)
+            | Self::TunnelsOff
+            | Self::UnknownPeer => StatusCode::NOT_FOUND,
         }
     }
 
@@ -58,6 +93,10 @@ impl Refusal<'_> {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::NoRelease(address) => Some(retry_after(*address)),
+            Self::Register(RegisterRefusal::TooOften(wait)) => Some((*wait).max(Duration::from_secs(1))),
+            Self::Register(refusal) if register_status(refusal) == StatusCode::SERVICE_UNAVAILABLE => {
+                Some(retry_after(None))
+            }
             _ => None,
         }
     }
@@ -80,7 +119,7 @@ impl fmt::Display for Refusal<'_> {
             ),
             Self::UnknownPath => formatter.write_str(
                 "there is no such path here; there are /meta-data, /user-data, /vendor-data, /network-config, \
-                 /GROUP.yaml and /health",
+                 /GROUP.yaml, /health, /wg-init and /phone-home/INSTANCE-ID",
             ),
             Self::NoRelease(_) => formatter.write_str("there is no release to serve yet; ask again in a moment"),
             Self::Identity(error) => error.fmt(formatter),
@@ -96,7 +135,53 @@ impl fmt::Display for Refusal<'_> {
             ),
             Self::NotAMember(node, group) => write!(formatter, "node {node} is not in the group {group}"),
             Self::Missing(node, document) => write!(formatter, "the release has no {document} for node {node}"),
+            Self::GoneNode(node) => {
+                write!(formatter, "node {node}, whose tunnel this is, is not in the release any more")
+            }
+            Self::TunnelsOnly => formatter.write_str(
+                "documents are served through WireGuard tunnels only; ask for a tunnel with POST /wg-init, and ask again \
+                 through it",
+            ),
+            Self::TunnelOnly(document) => write!(
+                formatter,
+                "{document} is served through WireGuard tunnels only; ask for a tunnel with POST /wg-init, and ask again \
+                 through it"
+            ),
+            Self::TunnelsOff => formatter.write_str(
+                "this server has no WireGuard tunnels; start it with --wireguard-server ADDRESS/LENGTH, or set `server` in \
+                 [wireguard] of mds.toml",
+            ),
+            Self::LongBody(limit) => write!(formatter, "the body of this request may have {limit} bytes at most"),
+            Self::BrokenBody => formatter.write_str("the body of the request did not arrive whole and in time"),
+            Self::KeyRequest(fault) => formatter.write_str(fault),
+            Self::OtherNode(node) => write!(
+                formatter,
+                "the request names another node than {node}, which is who its address proves; leave `node` out, or send \
+                 it from the node's own address"
+            ),
+            Self::Register(refusal) => refusal.fmt(formatter),
+            Self::OtherCaller(node) => write!(
+                formatter,
+                "only a node itself can phone home for it, and this request comes from {node}; use /phone-home/{node}"
+            ),
+            Self::NotAnAdministrator => formatter.write_str(
+                "tunnels are shown to administrators only; list your address in `admins` in [wireguard], and do not ask \
+                 through a tunnel",
+            ),
+            Self::UnknownPeer => formatter.write_str("there is no live tunnel of that name"),
         }
+    }
+}
+
+fn register_status(refusal: &RegisterRefusal) -> StatusCode {
+    match refusal {
+        RegisterRefusal::UnusableKey(_) => StatusCode::BAD_REQUEST,
+        RegisterRefusal::KeyOfAnother
+        | RegisterRefusal::NotArmed(_)
+        | RegisterRefusal::SecondKey(_)
+        | RegisterRefusal::ThroughTunnel => StatusCode::FORBIDDEN,
+        RegisterRefusal::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+        RegisterRefusal::NoAddress(_) | RegisterRefusal::Unwritable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -1,18 +1,39 @@
 //! The answer to a request: a pure function of the state, who asks, and what is asked. No socket, no clock, no file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 
 use super::conditional;
+use super::errand::Errand;
 use super::health;
 use super::identity::{Identity, IdentityError};
-use super::refusal::{ALLOWED_METHODS, NOTIFICATION_METHOD, Refusal, retry_after};
-use super::route::{Prefixes, Route};
+use super::refusal::{ALLOWED_METHODS, POST_ONLY, Refusal, retry_after};
+use super::route::{KeyForm, Prefixes, Route};
 use super::state::State;
-use crate::release::{Lookup, MappedNode};
+use super::tunnels::ServerTerms;
+use crate::release::{Lookup, MappedNode, MappedRelease};
 use crate::types::{Digest, DocumentName, NodeId};
+
+/// What holds for all requests.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Below which paths everything is served besides `/`.
+    pub prefixes: Prefixes,
+    /// The terms of tunnels; none where there are none.
+    pub tunnels: Option<ServerTerms>,
+}
+
+/// What comes of a request.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    /// An answer.
+    Answer(Response<'a>),
+    /// Something that has to be done before there is an answer.
+    Errand(Errand),
+}
 
 /// What is asked.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +95,8 @@ mds serves cloud-init documents to the nodes of a cluster, by the address they a
 /network-config   its interfaces
 /GROUP.yaml       the configuration of one of its groups
 /health           whether a release is being served
+/wg-init          POST a public key here for a WireGuard tunnel, where there are tunnels
+/phone-home/NAME  POST here when the node has booted
 ";
 
 /// Answers a request.
@@ -84,33 +107,122 @@ mds serves cloud-init documents to the nodes of a cluster, by the address they a
 #[must_use]
 pub fn respond<'a>(
     state: &'a State,
-    prefixes: &Prefixes,
+    policy: &Policy,
     asker: &Result<Identity, IdentityError>,
     request: &Request<'_>,
-) -> Response<'a> {
-    let response = answer_get(state, prefixes, asker, request);
-    if *request.method == Method::HEAD { Response { body: Bytes::new(), ..response } } else { response }
+) -> Outcome<'a> {
+    match answer_get(state, policy, asker, request) {
+        Outcome::Answer(response) if *request.method == Method::HEAD => {
+            Outcome::Answer(Response { body: Bytes::new(), ..response })
+        }
+        outcome => outcome,
+    }
 }
 
 fn answer_get<'a>(
     state: &'a State,
-    prefixes: &Prefixes,
+    policy: &Policy,
     asker: &Result<Identity, IdentityError>,
     request: &Request<'_>,
-) -> Response<'a> {
-    let route = prefixes.route(request.path);
-    if route == Route::Notification {
-        return answer_notification(state, request.method);
+) -> Outcome<'a> {
+    let route = policy.prefixes.route(request.path);
+    match &route {
+        Route::Notification => return Outcome::Answer(answer_notification(state, request.method)),
+        Route::Register(form) => return or_refuse(register(state, policy, asker, request.method, *form)),
+        Route::PhoneHome(name) => return or_refuse(phone_home(state, asker, request.method, name)),
+        _ => {}
     }
     if !matches!(*request.method, Method::GET | Method::HEAD) {
-        return refuse(Refusal::Method(ALLOWED_METHODS), None);
+        return Outcome::Answer(refuse(Refusal::Method(ALLOWED_METHODS), None));
     }
-    match route {
+    Outcome::Answer(match route {
         Route::Help => Response::whole(StatusCode::OK, PLAIN_TEXT, Bytes::from_static(HELP.as_bytes())),
         Route::Health => answer_health(state),
-        Route::Document(name) => answer_document(state, asker, &name, request.if_none_match),
-        Route::Notification | Route::Unknown => refuse(Refusal::UnknownPath, None),
+        Route::Document(name) => answer_document(state, policy, asker, &name, request.if_none_match),
+        Route::Peers => return or_refuse(show_peers(policy, asker, None)),
+        Route::Peer(uid) => return or_refuse(show_peers(policy, asker, Some(uid))),
+        Route::Notification | Route::Register(_) | Route::PhoneHome(_) | Route::Unknown => {
+            refuse(Refusal::UnknownPath, None)
+        }
+    })
+}
+
+fn or_refuse<'a>(errand: Result<Errand, Refusal<'_>>) -> Outcome<'a> {
+    errand.map_or_else(|refusal| Outcome::Answer(refuse(refusal, None)), Outcome::Errand)
+}
+
+/// A node brings a key: it is whoever its address proves, whatever the body says.
+fn register<'a>(
+    state: &'a State,
+    policy: &Policy,
+    asker: &'a Result<Identity, IdentityError>,
+    method: &Method,
+    form: KeyForm,
+) -> Result<Errand, Refusal<'a>> {
+    if policy.tunnels.is_none() {
+        return Err(Refusal::TunnelsOff);
     }
+    if *method != Method::POST {
+        return Err(Refusal::Method(POST_ONLY));
+    }
+    let (release, identity, node) = node_of(state, asker)?;
+    let through = identity.tunnel().map(|caller| caller.key);
+    Ok(Errand::Register { node: node.id.clone(), release: Arc::clone(release), through, form })
+}
+
+/// A node has booted. Nobody can say so for another one.
+fn phone_home<'a>(
+    state: &'a State,
+    asker: &'a Result<Identity, IdentityError>,
+    method: &Method,
+    name: &str,
+) -> Result<Errand, Refusal<'a>> {
+    if *method != Method::POST {
+        return Err(Refusal::Method(POST_ONLY));
+    }
+    let (release, identity, node) = node_of(state, asker)?;
+    let tunnel = identity.tunnel();
+    if !node.is_called(name) && tunnel.is_none_or(|caller| caller.key.peer_uid() != name) {
+        return Err(Refusal::OtherCaller(&node.id));
+    }
+    let (node, release) = (node.id.clone(), release.id());
+    Ok(Errand::PhoneHome { node, release, address: identity.address(), through: tunnel.map(|caller| caller.key) })
+}
+
+/// Peers are shown to administrators, who are known by their addresses.
+fn show_peers<'a>(
+    policy: &Policy,
+    asker: &'a Result<Identity, IdentityError>,
+    uid: Option<String>,
+) -> Result<Errand, Refusal<'a>> {
+    let Some(terms) = &policy.tunnels else { return Err(Refusal::TunnelsOff) };
+    match asker {
+        Ok(Identity::Address { address, .. }) if terms.admins.iter().any(|network| network.contains(address)) => {
+            Ok(Errand::ShowPeers { uid })
+        }
+        Ok(_) => Err(Refusal::NotAnAdministrator),
+        Err(error) => Err(Refusal::Identity(*error)),
+    }
+}
+
+/// The node that asks: through a tunnel the one whose key it is, outside the one that has the address.
+fn node_of<'a, 'b>(
+    state: &'a State,
+    asker: &'b Result<Identity, IdentityError>,
+) -> Result<(&'a Arc<MappedRelease>, &'b Identity, &'a MappedNode), Refusal<'b>> {
+    let Some(release) = state.release() else {
+        return Err(Refusal::NoRelease(asker.as_ref().ok().map(Identity::address)));
+    };
+    let identity = asker.as_ref().map_err(|error| Refusal::Identity(*error))?;
+    let node = match identity {
+        Identity::Key(caller) => release.node(&caller.node).ok_or(Refusal::GoneNode(&caller.node))?,
+        Identity::Address { address, .. } => match release.find(*address) {
+            Lookup::Node(node) => node,
+            Lookup::Ambiguous => return Err(Refusal::AmbiguousAddress(*address)),
+            Lookup::Unknown => return Err(Refusal::UnknownAddress(*address)),
+        },
+    };
+    Ok((release, identity, node))
 }
 
 /// SMD sends a notification until it is answered with exactly 200.
@@ -119,7 +231,7 @@ fn answer_notification<'a>(state: &State, method: &Method) -> Response<'a> {
         return refuse(Refusal::NoNotifications, None);
     }
     if *method != Method::POST {
-        return refuse(Refusal::Method(NOTIFICATION_METHOD), None);
+        return refuse(Refusal::Method(POST_ONLY), None);
     }
     let response = Response::whole(StatusCode::OK, PLAIN_TEXT, Bytes::from_static(b"the inventory is pulled soon\n"));
     Response { effect: Some(Effect::PullInventory), ..response }
@@ -137,23 +249,24 @@ fn answer_health<'a>(state: &State) -> Response<'a> {
 
 fn answer_document<'a>(
     state: &'a State,
+    policy: &Policy,
     asker: &Result<Identity, IdentityError>,
     name: &DocumentName,
     if_none_match: &[&[u8]],
 ) -> Response<'a> {
-    let Some(release) = state.release() else {
-        return refuse(Refusal::NoRelease(asker.as_ref().ok().map(|identity| identity.address)), None);
-    };
-    let address = match asker {
-        Ok(identity) => identity.address,
-        Err(error) => return refuse(Refusal::Identity(*error), None),
-    };
-    let node = match release.find(address) {
-        Lookup::Node(node) => node,
-        Lookup::Ambiguous => return refuse(Refusal::AmbiguousAddress(address), None),
-        Lookup::Unknown => return refuse(Refusal::UnknownAddress(address), None),
+    let is_inside = matches!(asker, Ok(Identity::Key(_)));
+    if !is_inside && policy.tunnels.as_ref().is_some_and(|terms| terms.only) {
+        return refuse(Refusal::TunnelsOnly, None);
+    }
+    let (release, node) = match node_of(state, asker) {
+        Ok((release, _, node)) => (release, node),
+        Err(refusal) => return refuse(refusal, None),
     };
     match body_of(node, name) {
+        // After the question whether it is the node's at all, so that others learn nothing of it.
+        Ok(_) if !is_inside && release.tunnels().only.contains(name) => {
+            refuse(Refusal::TunnelOnly(name), Some(&node.id))
+        }
         Ok((digest, body)) => {
             let document = if conditional::matches(if_none_match, &digest) {
                 Response::not_modified()
@@ -189,12 +302,22 @@ fn content_type(name: &DocumentName) -> &'static str {
     }
 }
 
-fn refuse<'a>(refusal: Refusal<'_>, node: Option<&'a NodeId>) -> Response<'a> {
+pub(super) fn refuse<'a>(refusal: Refusal<'_>, node: Option<&'a NodeId>) -> Response<'a> {
     let response = Response::whole(refusal.status(), PLAIN_TEXT, Bytes::from(format!("{refusal}\n")));
     Response { retry_after: refusal.retry_after(), allow: refusal.allow(), node, ..response }
 }
 
 impl Response<'_> {
+    /// An answer in JSON that is true for a moment only.
+    pub(super) fn json(status: StatusCode, body: Bytes) -> Self {
+        Self::whole(status, JSON, body)
+    }
+
+    /// An answer without a word.
+    pub(super) fn empty() -> Self {
+        Self::whole(StatusCode::OK, PLAIN_TEXT, Bytes::new())
+    }
+
     fn whole(status: StatusCode, content_type: &'static str, body: Bytes) -> Self {
         Self {
             status,

@@ -15,10 +15,27 @@ pub enum Route {
     Health,
     /// `/smd-notification`: SMD says that something has changed.
     Notification,
+    /// `/wg-init`, and `/v1/register`: a node brings a key.
+    Register(KeyForm),
+    /// `/phone-home/NAME`: a node says that it has booted. The name is decoded, and may be anything.
+    PhoneHome(String),
+    /// `/wireguardpeers`: the live tunnels.
+    Peers,
+    /// `/wireguardpeers/UID`: one of them.
+    Peer(String),
     /// A document of the node that asks.
     Document(DocumentName),
     /// None of the paths this server has.
     Unknown,
+}
+
+/// How the body of a request says which key a node brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyForm {
+    /// `{"public_key": …}`, as OpenCHAMI's services take it at `/wg-init`.
+    WgInit,
+    /// `{"pubkey": …, "node": …}`, as OpenCHAMI's blog sends it to `/v1/register`.
+    Register,
 }
 
 /// The paths below which everything is served once more, besides `/`.
@@ -87,8 +104,24 @@ fn route_below(path: &str) -> Route {
         "" if segment.is_empty() => Route::Help,
         "health" => Route::Health,
         "smd-notification" => Route::Notification,
+        "wg-init" => Route::Register(KeyForm::WgInit),
+        "v1/register" => Route::Register(KeyForm::Register),
+        "wireguardpeers" => Route::Peers,
+        segment if let Some(name) = segment.strip_prefix("phone-home/") => {
+            named(name).map_or(Route::Unknown, Route::PhoneHome)
+        }
+        segment if let Some(uid) = segment.strip_prefix("wireguardpeers/") => {
+            named(uid).map_or(Route::Unknown, Route::Peer)
+        }
         segment => document(segment).map_or(Route::Unknown, Route::Document),
     }
+}
+
+/// A name that is the last segment of a path. It is compared with names, and with nothing else.
+fn named(segment: &str) -> Option<String> {
+    let name = percent_decode_str(segment).decode_utf8().ok()?;
+    let is_name = !segment.contains('/') && !name.is_empty() && !name.contains(char::is_control);
+    is_name.then(|| name.into_owned())
 }
 
 /// Reads the one segment of a document's path. Only a group's label may be percent-encoded, and it is decoded once and
@@ -195,6 +228,27 @@ mod tests {
             &long,
         ] {
             assert_eq!(route(path), Route::Unknown, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn what_tunnels_need_is_found_below_every_prefix() {
+        for prefix in ["", "/cloud-init", "/metadata-service"] {
+            for slash in ["", "/", "?x=1"] {
+                assert_eq!(route(&format!("{prefix}/wg-init{slash}")), Route::Register(KeyForm::WgInit));
+                assert_eq!(route(&format!("{prefix}/v1/register{slash}")), Route::Register(KeyForm::Register));
+                assert_eq!(route(&format!("{prefix}/wireguardpeers{slash}")), Route::Peers);
+                assert_eq!(route(&format!("{prefix}/phone-home/i%3A7{slash}")), Route::PhoneHome("i:7".to_owned()));
+                assert_eq!(route(&format!("{prefix}/wireguardpeers/u-1{slash}")), Route::Peer("u-1".to_owned()));
+            }
+        }
+        for path in
+            ["/phone-home", "/phone-home/", "/phone-home//", "/phone-home/a/b", "/phone-home/%00", "/phone-home/%ff"]
+        {
+            assert_eq!(route(path), Route::Unknown, "{path}");
+        }
+        for path in ["/register", "/v1", "/v1/register/x", "/wireguardpeers/a/b", "/wg-init/x"] {
+            assert_eq!(route(path), Route::Unknown, "{path}");
         }
     }
 

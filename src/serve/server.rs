@@ -6,15 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use super::connection::{self, Context, Phase};
+use super::boot_record::BootRecord;
+use super::connection::{self, Caller, Context, Phase};
 use super::identity::TrustedProxies;
 use super::listener::{self, BindError};
 use super::route::Prefixes;
 use super::state::Shared;
+use super::tunnels::{TunnelCaller, Tunnels};
 
 /// How long accepting pauses after an error that would come back at once, such as "too many open files".
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -38,6 +41,10 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Told when SMD says that something has changed.
     pub inventory_hint: Arc<Notify>,
+    /// Who runs tunnels; nobody by default.
+    pub tunnels: Option<Arc<dyn Tunnels>>,
+    /// Who writes down which nodes have booted; nobody by default.
+    pub boot_record: Option<Arc<BootRecord>>,
 }
 
 impl Default for Settings {
@@ -48,7 +55,34 @@ impl Default for Settings {
             header_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
             inventory_hint: Arc::default(),
+            tunnels: None,
+            boot_record: None,
         }
+    }
+}
+
+/// What answers requests, wherever they come from.
+#[derive(Debug)]
+pub struct Front {
+    context: Arc<Context>,
+    phase: watch::Sender<Phase>,
+    drain_timeout: Duration,
+}
+
+impl Front {
+    /// Answers from what `shared` holds.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, settings: Settings) -> Self {
+        let drain_timeout = settings.drain_timeout;
+        let (phase, _) = watch::channel(Phase::Serving);
+        Self { context: Arc::new(Context::new(shared, settings)), phase, drain_timeout }
+    }
+
+    /// Serves a connection inside a tunnel to its end. The caller is known by the key of the tunnel: no header counts.
+    /// Needs a tokio runtime with time; the stream need not be `Send`.
+    pub async fn serve_tunnel<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, caller: TunnelCaller) {
+        let phase = self.phase.subscribe();
+        connection::serve(stream, Caller::Tunnel(caller), Arc::clone(&self.context), phase).await;
     }
 }
 
@@ -87,21 +121,27 @@ impl Server {
         settings: Settings,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let drain_timeout = settings.drain_timeout;
-        let context = Arc::new(Context::new(shared, settings));
-        let (phase, watching) = watch::channel(Phase::Serving);
+        self.run_front(&Front::new(shared, settings), shutdown).await
+    }
+
+    /// As [`Server::run`], with a front that other connections than those of this server may have too. They are drained
+    /// with the server's own.
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub async fn run_front(self, front: &Front, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let Front { context, phase, drain_timeout } = front;
         let mut accepting = JoinSet::new();
         for listener in self.listeners {
             let listener = TcpListener::from_std(listener)?;
-            accepting.spawn(accept_until_draining(listener, Arc::clone(&context), watching.clone()));
+            accepting.spawn(accept_until_draining(listener, Arc::clone(context), phase.subscribe()));
         }
-        drop(watching);
         shutdown.await;
         context.begin_draining();
         phase.send_replace(Phase::Draining);
         while accepting.join_next().await.is_some() {}
         // Every connection holds a receiver, so the channel closes with the last of them.
-        if tokio::time::timeout(drain_timeout, phase.closed()).await.is_err() {
+        if tokio::time::timeout(*drain_timeout, phase.closed()).await.is_err() {
             tracing::warn!(connections = phase.receiver_count(), "cutting connections that did not end in time");
             phase.send_replace(Phase::Cut);
             phase.closed().await;
@@ -113,7 +153,8 @@ impl Server {
 async fn accept_until_draining(listener: TcpListener, context: Arc<Context>, phase: watch::Receiver<Phase>) {
     let mut complaints = Complaints::default();
     let start = |stream: TcpStream, peer: SocketAddr, phase: &watch::Receiver<Phase>| {
-        tokio::spawn(connection::serve(stream, peer, Arc::clone(&context), phase.clone()));
+        let caller = Caller::Socket { peer, local: stream.local_addr().ok() };
+        tokio::spawn(connection::serve(stream, caller, Arc::clone(&context), phase.clone()));
     };
     let mut draining = std::pin::pin!({
         let mut phase = phase.clone();

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::release::{Manifest, MappedRelease, NodeEntry};
+use crate::release::{Manifest, MappedRelease, NodeEntry, TunnelTerms};
 use crate::serve::identity::{IdentitySource, TrustedProxies, identify};
 use crate::serve::state::{Gravity, Shared};
-use crate::types::GroupLabel;
+use crate::serve::tunnels::TunnelCaller;
+use crate::types::{GroupLabel, WireguardKey};
 
 const FULL: &str = "10.0.0.1";
 const BARE: &str = "10.0.0.2";
@@ -34,6 +35,10 @@ fn node(id: &str, addresses: &[&str], groups: &[&str], documents: &[(&str, &str)
 }
 
 fn shared() -> Shared {
+    shared_with(TunnelTerms::default())
+}
+
+fn shared_with(tunnels: TunnelTerms) -> Shared {
     let full = [
         ("meta-data", "meta of full"),
         ("user-data", "user of full"),
@@ -46,7 +51,8 @@ fn shared() -> Shared {
         node("full", &[FULL, "2001:db8::1", TWICE], &["compute", "rack:4", "plain"], &full),
         node("bare", &[BARE, TWICE], &["plain"], &[("meta-data", "meta of bare")]),
         node("void", &["10.0.0.3"], &[], &[]),
-    ]);
+    ])
+    .with_tunnels(tunnels);
     let bodies: BTreeMap<Digest, &str> = full
         .iter()
         .map(|(_, body)| *body)
@@ -62,7 +68,7 @@ fn shared() -> Shared {
 
 fn from(address: &str) -> Result<Identity, IdentityError> {
     let address: IpAddr = address.parse().unwrap();
-    Ok(Identity { address: address.to_canonical(), source: IdentitySource::Peer })
+    Ok(Identity::Address { address: address.to_canonical(), source: IdentitySource::Peer })
 }
 
 /// What a test looks at, free of the state's lifetime.
@@ -81,7 +87,8 @@ struct Seen {
 fn ask(shared: &Shared, asker: &Result<Identity, IdentityError>, method: &Method, path: &str, tags: &[&str]) -> Seen {
     let tags: Vec<&[u8]> = tags.iter().map(|tag| tag.as_bytes()).collect();
     let state = shared.snapshot();
-    let response = respond(&state, &Prefixes::default(), asker, &Request { method, path, if_none_match: &tags });
+    let outcome = respond(&state, &Policy::default(), asker, &Request { method, path, if_none_match: &tags });
+    let Outcome::Answer(response) = outcome else { panic!("{method} {path} is an errand") };
     Seen {
         status: response.status.as_u16(),
         content_type: response.content_type,
@@ -367,7 +374,9 @@ proptest! {
         for shared in [shared(), Shared::new()] {
             let state = shared.snapshot();
             let request = Request { method: &method, path: &path, if_none_match: &tags };
-            let response = respond(&state, &Prefixes::default(), &asker, &request);
+            let Outcome::Answer(response) = respond(&state, &Policy::default(), &asker, &request) else {
+                return Ok(());
+            };
             prop_assert!([200, 304, 400, 404, 405, 503].contains(&response.status.as_u16()));
             prop_assert_eq!(response.status == 304, response.content_length.is_none());
             prop_assert_eq!(response.status == 503, response.retry_after.is_some());
@@ -377,4 +386,126 @@ proptest! {
             }
         }
     }
+}
+
+fn terms(only: bool) -> Policy {
+    let terms = ServerTerms {
+        public_key: WireguardKey::new([9; 32]),
+        network: "100.97.0.1/16".parse().unwrap(),
+        port: 51820,
+        endpoint: None,
+        only,
+        admins: vec!["10.9.0.0/24".parse().unwrap()],
+    };
+    Policy { tunnels: Some(terms), ..Policy::default() }
+}
+
+fn inside(node: &str) -> Result<Identity, IdentityError> {
+    let (node, key) = (NodeId::parse(node).unwrap(), WireguardKey::new([1; 32]));
+    Ok(Identity::Key(TunnelCaller { node, key, address: "100.97.0.9".parse().unwrap() }))
+}
+
+/// The status, or what is to be done.
+fn outcome(
+    policy: &Policy,
+    asker: &Result<Identity, IdentityError>,
+    method: &Method,
+    path: &str,
+) -> Result<Errand, u16> {
+    let shared = shared_with(TunnelTerms { network: None, only: [DocumentName::UserData, group("compute")].into() });
+    let state = shared.snapshot();
+    match respond(&state, policy, asker, &Request { method, path, if_none_match: &[] }) {
+        Outcome::Answer(response) => Err(response.status.as_u16()),
+        Outcome::Errand(errand) => Ok(errand),
+    }
+}
+
+fn group(label: &str) -> DocumentName {
+    DocumentName::Group(GroupLabel::parse(label).unwrap())
+}
+
+#[test]
+fn a_node_in_a_tunnel_is_known_by_its_key_alone() {
+    let status = |asker: &str, path| outcome(&terms(true), &inside(asker), &Method::GET, path).unwrap_err();
+    assert_eq!((status("full", "/meta-data"), status("bare", "/meta-data")), (200, 200));
+    assert_eq!((status("full", "/compute.yaml"), status("bare", "/compute.yaml")), (200, 404));
+    assert_eq!(status("gone", "/meta-data"), 404);
+}
+
+#[test]
+fn with_tunnels_only_every_document_outside_is_403_and_nothing_else_is() {
+    for path in ["/meta-data", "/user-data", "/compute.yaml", "/plain.yaml", "/no-such-group.yaml"] {
+        for address in [FULL, TWICE, "10.0.0.77"] {
+            for method in [Method::GET, Method::HEAD] {
+                assert_eq!(outcome(&terms(true), &from(address), &method, path).unwrap_err(), 403, "{path} {address}");
+            }
+        }
+    }
+    assert_eq!(outcome(&terms(true), &from(FULL), &Method::GET, "/health").unwrap_err(), 200);
+    assert_eq!(outcome(&terms(true), &from(FULL), &Method::GET, "/").unwrap_err(), 200);
+    assert!(matches!(outcome(&terms(true), &from(FULL), &Method::POST, "/wg-init"), Ok(Errand::Register { .. })));
+    assert!(matches!(
+        outcome(&terms(true), &from(FULL), &Method::POST, "/phone-home/full"),
+        Ok(Errand::PhoneHome { .. })
+    ));
+}
+
+#[test]
+fn a_document_for_tunnels_only_is_403_outside_with_and_without_tunnels() {
+    for policy in [terms(false), Policy::default()] {
+        let status = |asker: &Result<_, _>, path| outcome(&policy, asker, &Method::GET, path).unwrap_err();
+        assert_eq!((status(&from(FULL), "/user-data"), status(&from(FULL), "/compute.yaml")), (403, 403));
+        assert_eq!((status(&from(FULL), "/meta-data"), status(&from(FULL), "/rack:4.yaml")), (200, 200));
+        // Others learn nothing of the mark.
+        assert_eq!((status(&from(BARE), "/compute.yaml"), status(&from("10.0.0.77"), "/user-data")), (404, 404));
+        assert_eq!(status(&inside("full"), "/user-data"), 200);
+    }
+}
+
+#[test]
+fn a_key_is_brought_by_the_node_that_the_address_proves() {
+    for path in ["/wg-init", "/v1/register/", "/cloud-init/wg-init"] {
+        match outcome(&terms(false), &from(FULL), &Method::POST, path) {
+            Ok(Errand::Register { node, through: None, .. }) => assert_eq!(node.as_str(), "full"),
+            other => panic!("{other:?}"),
+        }
+        for (asker, status) in [(from("10.0.0.77"), 404), (from(TWICE), 404), (inside("gone"), 404)] {
+            assert_eq!(outcome(&terms(false), &asker, &Method::POST, path).unwrap_err(), status);
+        }
+        for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
+            assert_eq!(outcome(&terms(false), &from(FULL), &method, path).unwrap_err(), 405);
+        }
+        assert_eq!(outcome(&Policy::default(), &from(FULL), &Method::POST, path).unwrap_err(), 404);
+    }
+    match outcome(&terms(false), &inside("full"), &Method::POST, "/wg-init") {
+        Ok(Errand::Register { through, .. }) => assert_eq!(through, Some(WireguardKey::new([1; 32]))),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nobody_phones_home_for_another_node() {
+    let call = |asker: &Result<_, _>, path: &str| outcome(&Policy::default(), asker, &Method::POST, path);
+    assert!(matches!(call(&from(FULL), "/phone-home/full/"), Ok(Errand::PhoneHome { through: None, .. })));
+    assert_eq!(call(&from(FULL), "/phone-home/bare").unwrap_err(), 403);
+    assert_eq!(call(&from("10.0.0.77"), "/phone-home/full").unwrap_err(), 404);
+    assert_eq!(call(&inside("bare"), "/phone-home/full").unwrap_err(), 403);
+    assert_eq!(outcome(&Policy::default(), &from(FULL), &Method::GET, "/phone-home/full").unwrap_err(), 405);
+    let uid = WireguardKey::new([1; 32]).peer_uid();
+    match call(&inside("bare"), &format!("/phone-home/{uid}")) {
+        Ok(Errand::PhoneHome { node, through: Some(_), .. }) => assert_eq!(node.as_str(), "bare"),
+        other => panic!("{other:?}"),
+    }
+    // The name of a key proves nothing outside its tunnel.
+    assert_eq!(call(&from(BARE), &format!("/phone-home/{uid}")).unwrap_err(), 403);
+}
+
+#[test]
+fn tunnels_are_shown_to_administrators_outside_tunnels() {
+    let show = |policy: &Policy, asker: &Result<_, _>| outcome(policy, asker, &Method::GET, "/wireguardpeers");
+    assert!(matches!(show(&terms(true), &from("10.9.0.7")), Ok(Errand::ShowPeers { uid: None })));
+    assert_eq!(show(&terms(true), &from(FULL)).unwrap_err(), 403);
+    assert_eq!(show(&terms(true), &inside("full")).unwrap_err(), 403);
+    assert_eq!(show(&Policy::default(), &from("10.9.0.7")).unwrap_err(), 404);
+    assert_eq!(outcome(&terms(true), &from("10.9.0.7"), &Method::POST, "/wireguardpeers").unwrap_err(), 405);
 }

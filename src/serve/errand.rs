@@ -1,0 +1,174 @@
+//! Requests that have to do something before they are answered: their bodies are read, and whoever runs tunnels or keeps
+//! the record of boots is asked.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::StatusCode;
+use hyper::body::{Body, Incoming};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::boot_record::Boot;
+use super::key_request::{self, MAX_KEY_BODY};
+use super::peer_resource;
+use super::phone_home::{Call, MAX_CALL};
+use super::refusal::Refusal;
+use super::respond::{Response, refuse};
+use super::route::KeyForm;
+use super::server::Settings;
+use super::tunnels::{Registered, Registration, ServerTerms, Tunnels};
+use crate::release::MappedRelease;
+use crate::types::{NodeId, ReleaseId, WireguardKey};
+
+/// What has to be done before there is an answer. Who asks has been settled.
+#[derive(Clone, Debug)]
+pub enum Errand {
+    /// The body brings a key of the node.
+    Register {
+        /// The node that asks.
+        node: NodeId,
+        /// The release that knows it.
+        release: Arc<MappedRelease>,
+        /// The key of the tunnel that the request came through.
+        through: Option<WireguardKey>,
+        /// How the body says the key.
+        form: KeyForm,
+    },
+    /// The node has booted.
+    PhoneHome {
+        /// The node that calls.
+        node: NodeId,
+        /// The release that is served.
+        release: ReleaseId,
+        /// The address that it calls from.
+        address: IpAddr,
+        /// The key of the tunnel that the call came through.
+        through: Option<WireguardKey>,
+    },
+    /// An administrator wants to see the live tunnels, or the one of a name.
+    ShowPeers {
+        /// The name.
+        uid: Option<String>,
+    },
+}
+
+/// Runs an errand. The second value says whether nothing of the body is left, so that the connection can go on.
+pub(super) async fn run(
+    errand: Errand,
+    body: Incoming,
+    local: Option<SocketAddr>,
+    settings: &Settings,
+) -> (Response<'static>, bool) {
+    match errand {
+        Errand::Register { node, release, through, form } => {
+            let body = match read(body, MAX_KEY_BODY, settings.header_timeout).await {
+                Ok(body) => body,
+                Err(refusal) => return (refusal, false),
+            };
+            let Some(tunnels) = &settings.tunnels else { return (refuse(Refusal::TunnelsOff, None), true) };
+            (register(&**tunnels, node, release, through, form, &body, local).await, true)
+        }
+        Errand::PhoneHome { node, release, address, through } => {
+            let body = match read(body, MAX_CALL, settings.header_timeout).await {
+                Ok(body) => body,
+                Err(refusal) => return (refusal, false),
+            };
+            let said = Call::parse(&body);
+            tracing::info!(%node, release = %release.short(), tunnel = through.is_some(), "the node has booted");
+            if let Some(record) = &settings.boot_record {
+                let (time, release) = (Timestamp::now(), Some(release));
+                record.note(Boot { node, time, release, through_tunnel: through.is_some(), address, said });
+            }
+            if let (Some(key), Some(tunnels)) = (through, &settings.tunnels) {
+                tunnels.end_soon(&key);
+            }
+            (Response::empty(), true)
+        }
+        Errand::ShowPeers { uid } => {
+            let has_no_body = body.is_end_stream();
+            let Some(tunnels) = &settings.tunnels else { return (refuse(Refusal::TunnelsOff, None), has_no_body) };
+            (show_peers(&**tunnels, uid.as_deref()), has_no_body)
+        }
+    }
+}
+
+/// Reads a body of at most `limit` bytes, whether or not it says its length beforehand.
+async fn read(body: Incoming, limit: usize, time: Duration) -> Result<Bytes, Response<'static>> {
+    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(refuse(Refusal::LongBody(limit), None)),
+        Ok(Err(_)) | Err(_) => Err(refuse(Refusal::BrokenBody, None)),
+    }
+}
+
+async fn register(
+    tunnels: &dyn Tunnels,
+    node: NodeId,
+    release: Arc<MappedRelease>,
+    through: Option<WireguardKey>,
+    form: KeyForm,
+    body: &[u8],
+    local: Option<SocketAddr>,
+) -> Response<'static> {
+    let request = match key_request::parse(form, body) {
+        Ok(request) => request,
+        Err(fault) => return refuse(Refusal::KeyRequest(&fault), None),
+    };
+    let is_called = |name: &str| release.node(&node).is_some_and(|node| node.is_called(name));
+    if request.node.is_some_and(|name| !is_called(&name)) {
+        tracing::warn!(%node, "a request for a tunnel names another node than the one that sent it");
+        return refuse(Refusal::OtherNode(&node), None);
+    }
+    let registration = Registration { node: node.clone(), release, key: request.key, through };
+    match tunnels.register(registration).await {
+        Ok(registered) => answer(&registered, tunnels.terms(), local),
+        Err(refusal) => {
+            tracing::warn!(%node, key = %request.key, reason = %refusal, "a key is not taken");
+            refuse(Refusal::Register(&refusal), None)
+        }
+    }
+}
+
+/// The answer of OpenCHAMI's services, with their names: scripts of nodes read `client-vpn-ip`, `server-ip`, `server-port` and
+/// `server-public-key`. `endpoint`, `expires-at` and `allowed-ips` are ours.
+fn answer(registered: &Registered, terms: &ServerTerms, local: Option<SocketAddr>) -> Response<'static> {
+    let server = terms.network.server();
+    let endpoint = endpoint(terms, local);
+    let port = endpoint.as_deref().and_then(|endpoint| endpoint.rsplit_once(':')).map(|(_, port)| port.to_owned());
+    let length = if server.is_ipv4() { 32 } else { 128 };
+    let body = json!({
+        "message": "WireGuard peer allocation accepted",
+        "peer-uid": registered.key.peer_uid(),
+        "client-vpn-ip": registered.address,
+        "server-public-key": terms.public_key,
+        "server-ip": server,
+        "server-port": port.unwrap_or_else(|| terms.port.to_string()),
+        "endpoint": endpoint,
+        "expires-at": registered.expires_at.to_string(),
+        "allowed-ips": [format!("{server}/{length}")],
+    });
+    Response::json(StatusCode::ACCEPTED, Bytes::from(format!("{body}\n")))
+}
+
+/// Where the node shall send its packets: what the settings say, else where its request arrived. What a header says of
+/// that is not looked at. Behind a proxy the request arrived at an address that the node may not reach, which is what the
+/// setting is for.
+fn endpoint(terms: &ServerTerms, local: Option<SocketAddr>) -> Option<String> {
+    let local = || local.map(|local| SocketAddr::new(local.ip().to_canonical(), terms.port).to_string());
+    terms.endpoint.clone().or_else(local)
+}
+
+fn show_peers(tunnels: &dyn Tunnels, uid: Option<&str>) -> Response<'static> {
+    let peers = tunnels.peers();
+    match uid {
+        None => Response::json(StatusCode::OK, peer_resource::list(&peers)),
+        Some(uid) => match peers.iter().find(|peer| peer.key.peer_uid() == uid) {
+            Some(peer) => Response::json(StatusCode::OK, peer_resource::one(peer)),
+            None => refuse(Refusal::UnknownPeer, None),
+        },
+    }
+}

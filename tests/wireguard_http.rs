@@ -1,0 +1,417 @@
+//! What a server with tunnels answers over HTTP. Tunnels themselves are played by a stand-in here: a list of keys.
+
+#![allow(clippy::unwrap_used)]
+
+mod serve_support;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mds::serve::{
+    BootRecord, Front, PeerReport, RegisterRefusal, Registered, Registration, ServerTerms, Settings, Shared,
+    TrustedProxies, TunnelCaller, Tunnels,
+};
+use mds::types::{NodeId, WireguardKey};
+use serde_json::{Value, json};
+use serve_support::{Answer, Running, usual_release};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Takes every key unless it is told what to say.
+#[derive(Debug)]
+struct FakeTunnels {
+    terms: ServerTerms,
+    refusal: Mutex<Option<RegisterRefusal>>,
+    seen: Mutex<Vec<(String, WireguardKey, Option<WireguardKey>)>>,
+    ended: Mutex<Vec<WireguardKey>>,
+}
+
+impl FakeTunnels {
+    fn new(only: bool) -> Arc<Self> {
+        let terms = ServerTerms {
+            public_key: WireguardKey::new([9; 32]),
+            network: "100.97.0.1/16".parse().unwrap(),
+            port: 51999,
+            endpoint: None,
+            only,
+            admins: vec!["127.0.0.9/32".parse().unwrap()],
+        };
+        Arc::new(Self { terms, refusal: Mutex::default(), seen: Mutex::default(), ended: Mutex::default() })
+    }
+}
+
+impl Tunnels for FakeTunnels {
+    fn terms(&self) -> &ServerTerms {
+        &self.terms
+    }
+
+    fn register(
+        &self,
+        request: Registration,
+    ) -> Pin<Box<dyn Future<Output = Result<Registered, RegisterRefusal>> + Send + '_>> {
+        let refusal = self.refusal.lock().unwrap().clone();
+        self.seen.lock().unwrap().push((request.node.to_string(), request.key, request.through));
+        let (address, expires_at) = ("100.97.0.9".parse().unwrap(), "2026-01-02T05:04:05Z".parse().unwrap());
+        Box::pin(async move {
+            match refusal {
+                Some(refusal) => Err(refusal),
+                None => Ok(Registered { key: request.key, address, expires_at }),
+            }
+        })
+    }
+
+    fn end_soon(&self, key: &WireguardKey) {
+        self.ended.lock().unwrap().push(*key);
+    }
+
+    fn peers(&self) -> Vec<PeerReport> {
+        vec![PeerReport {
+            node: NodeId::parse("local").unwrap(),
+            key: WireguardKey::new([1; 32]),
+            address: "100.97.0.9".parse().unwrap(),
+            since: "2026-01-02T03:04:05Z".parse().unwrap(),
+            expires_at: "2026-01-02T05:04:05Z".parse().unwrap(),
+            last_handshake: None,
+            endpoint: None,
+            received: 0,
+            sent: 0,
+        }]
+    }
+}
+
+fn serving(tunnels: &Arc<FakeTunnels>) -> Running {
+    Running::with(settings(tunnels))
+}
+
+fn settings(tunnels: &Arc<FakeTunnels>) -> Settings {
+    let tunnels: Arc<dyn Tunnels> = Arc::<FakeTunnels>::clone(tunnels);
+    Settings { tunnels: Some(tunnels), trusted_proxies: TrustedProxies::new([]), ..Settings::default() }
+}
+
+fn key_text(byte: u8) -> String {
+    STANDARD.encode([byte; 32])
+}
+
+fn post_with(running: &Running, source: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
+    let mut client = running.connect_from(source);
+    let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    client.send(format!("POST {path} HTTP/1.1\r\nHost: mds\r\n{lines}Content-Length: {}\r\n\r\n", body.len()));
+    client.send(body);
+    client.read_answer(true).unwrap()
+}
+
+fn post(running: &Running, source: &str, path: &str, body: impl AsRef<[u8]>) -> Answer {
+    post_with(running, source, path, &[], body.as_ref())
+}
+
+fn wg_init(running: &Running, source: &str) -> Answer {
+    post(running, source, "/wg-init", format!("{{\"public_key\":\"{}\"}}", key_text(7)))
+}
+
+fn json_of(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[test]
+fn a_key_is_answered_with_everything_a_node_needs() {
+    let tunnels = FakeTunnels::new(false);
+    let running = serving(&tunnels);
+    let answer = wg_init(&running, "127.0.0.1");
+    assert_eq!((answer.status, answer.header("content-type")), (202, Some("application/json")));
+    let expected = json!({
+        "message": "WireGuard peer allocation accepted",
+        "peer-uid": WireguardKey::new([7; 32]).peer_uid(),
+        "client-vpn-ip": "100.97.0.9",
+        "server-public-key": key_text(9),
+        "server-ip": "100.97.0.1",
+        "server-port": "51999",
+        "endpoint": "127.0.0.1:51999",
+        "expires-at": "2026-01-02T05:04:05Z",
+        "allowed-ips": ["100.97.0.1/32"],
+    });
+    assert_eq!(json_of(&answer), expected);
+    for path in ["/cloud-init/wg-init/", "/metadata-service/wg-init"] {
+        assert_eq!(
+            json_of(&post(&running, "127.0.0.1", path, format!("{{\"public_key\":\"{}\"}}", key_text(7)))),
+            expected
+        );
+    }
+    for path in ["/v1/register", "/cloud-init/v1/register/"] {
+        let body = json!({"pubkey": key_text(7), "node": "local"}).to_string();
+        assert_eq!(json_of(&post(&running, "127.0.0.1", path, body)), expected);
+    }
+    let nodes: Vec<String> = tunnels.seen.lock().unwrap().iter().map(|(node, ..)| node.clone()).collect();
+    assert_eq!(nodes, ["local"; 5]);
+}
+
+#[test]
+fn the_endpoint_of_the_settings_is_told_and_its_port_too() {
+    let mut tunnels = FakeTunnels::new(false);
+    Arc::get_mut(&mut tunnels).unwrap().terms.endpoint = Some("gate.example:4500".to_owned());
+    let running = serving(&tunnels);
+    let answer = json_of(&wg_init(&running, "127.0.0.1"));
+    assert_eq!((&answer["endpoint"], &answer["server-port"]), (&json!("gate.example:4500"), &json!("4500")));
+}
+
+#[test]
+fn a_host_header_does_not_say_where_the_tunnel_is() {
+    let running = serving(&FakeTunnels::new(false));
+    let body = json!({"public_key": key_text(7)}).to_string();
+    let answer = post_with(&running, "127.0.0.1", "/wg-init", &["Host: evil.example"], body.as_bytes());
+    assert!(answer.status == 400 || json_of(&answer)["endpoint"] == "127.0.0.1:51999", "{answer:?}");
+}
+
+#[test]
+fn requests_that_bring_no_usable_key_are_400() {
+    let tunnels = FakeTunnels::new(false);
+    let running = serving(&tunnels);
+    for body in ["", "{", "[]", "{}", "{\"public_key\":7}", "{\"public_key\":\"AAAA\"}", "{\"public_key\":\"?\"}"] {
+        let answer = post(&running, "127.0.0.1", "/wg-init", body);
+        assert_eq!(answer.status, 400, "{body}: {}", answer.text());
+    }
+    assert!(tunnels.seen.lock().unwrap().is_empty());
+    *tunnels.refusal.lock().unwrap() = Some(RegisterRefusal::UnusableKey("the key is all zero"));
+    assert_eq!(wg_init(&running, "127.0.0.1").status, 400);
+}
+
+#[test]
+fn every_refusal_has_its_status_and_its_wait() {
+    let tunnels = FakeTunnels::new(false);
+    let running = serving(&tunnels);
+    let node = || NodeId::parse("local").unwrap();
+    for (refusal, status, wait) in [
+        (RegisterRefusal::KeyOfAnother, 403, None),
+        (RegisterRefusal::NotArmed(node()), 403, None),
+        (RegisterRefusal::SecondKey(node()), 403, None),
+        (RegisterRefusal::ThroughTunnel, 403, None),
+        (RegisterRefusal::TooOften(Duration::from_secs(7)), 429, Some("7")),
+        (RegisterRefusal::TooOften(Duration::ZERO), 429, Some("1")),
+        (RegisterRefusal::NoAddress("no address".to_owned()), 503, Some("1")),
+        (RegisterRefusal::Unwritable, 503, Some("1")),
+    ] {
+        *tunnels.refusal.lock().unwrap() = Some(refusal.clone());
+        let answer = wg_init(&running, "127.0.0.1");
+        assert_eq!((answer.status, answer.header("retry-after")), (status, wait), "{refusal:?}");
+        assert!(answer.text().contains(&refusal.to_string()), "{}", answer.text());
+    }
+}
+
+#[test]
+fn unknown_callers_wrong_methods_and_servers_without_tunnels_are_refused() {
+    let tunnels = FakeTunnels::new(false);
+    let running = serving(&tunnels);
+    assert_eq!(wg_init(&running, "127.0.0.77").status, 404);
+    let answer = running.get("/wg-init", &[]);
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
+    assert_eq!(running.connect().request("HEAD", "/v1/register", &[]).status, 405);
+    let off = Running::usual();
+    let answer = wg_init(&off, "127.0.0.5");
+    assert_eq!(answer.status, 404);
+    assert!(answer.text().contains("--wireguard-server"), "{}", answer.text());
+    let empty = Running::start(&["127.0.0.1:0"], settings(&tunnels)).unwrap();
+    let answer = wg_init(&empty, "127.0.0.1");
+    assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true));
+}
+
+#[test]
+fn a_body_over_4_kib_is_413_with_and_without_a_length_and_never_read_on() {
+    let running = serving(&FakeTunnels::new(false));
+    let body = format!("{{\"public_key\":\"{}\",\"x\":\"{}\"}}", key_text(7), "y".repeat(4096));
+    let answer = post(&running, "127.0.0.1", "/wg-init", &body);
+    assert_eq!((answer.status, answer.header("connection")), (413, Some("close")));
+    let mut client = running.connect();
+    client.send("POST /wg-init HTTP/1.1\r\nHost: mds\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for _ in 0..5 {
+        client.send(format!("400\r\n{}\r\n", "z".repeat(1024)));
+    }
+    assert_eq!(client.read_answer(true).unwrap().status, 413);
+    let exact = format!("{{\"public_key\":\"{}\"}}", key_text(7));
+    let padded = format!("{exact}{}", " ".repeat(4096 - exact.len()));
+    assert_eq!(post(&running, "127.0.0.1", "/wg-init", padded).status, 202);
+}
+
+#[test]
+fn a_body_that_does_not_come_is_given_up() {
+    let tunnels = FakeTunnels::new(false);
+    let running = Running::with(Settings { header_timeout: Duration::from_millis(200), ..settings(&tunnels) });
+    let mut client = running.connect();
+    client.send("POST /wg-init HTTP/1.1\r\nHost: mds\r\nContent-Length: 100\r\n\r\n{");
+    let answer = client.read_answer(true).unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (400, Some("close")));
+    assert!(tunnels.seen.lock().unwrap().is_empty());
+}
+
+// Attacks.
+
+#[test]
+fn a_forwarding_header_from_a_node_does_not_make_it_another() {
+    let tunnels = FakeTunnels::new(true);
+    let running = serving(&tunnels);
+    let body = json!({"public_key": key_text(7)}).to_string();
+    for header in
+        ["X-Forwarded-For: 10.0.0.1", "Forwarded: for=10.0.0.1", "X-Real-IP: 10.0.0.1", "True-Client-IP: 10.0.0.1"]
+    {
+        assert_eq!(post_with(&running, "127.0.0.5", "/wg-init", &[header], body.as_bytes()).status, 202, "{header}");
+        // Nor does it open what is for tunnels only, or for administrators.
+        assert_eq!(running.get_from("127.0.0.5", "/meta-data", &[header]).status, 403, "{header}");
+        let admin = header.replace("10.0.0.1", "127.0.0.9");
+        assert_eq!(running.get_from("127.0.0.5", "/wireguardpeers", &[&admin]).status, 403, "{header}");
+        let answer = post_with(&running, "127.0.0.5", "/phone-home/victim", &[header], b"");
+        assert_eq!(answer.status, 403, "{header}");
+    }
+    assert!(tunnels.seen.lock().unwrap().iter().all(|(node, ..)| node == "five"));
+}
+
+#[test]
+fn a_lie_in_the_node_field_is_403() {
+    let tunnels = FakeTunnels::new(false);
+    let running = serving(&tunnels);
+    for name in ["victim", "", "LOCAL", "local/", "127.0.0.1"] {
+        let body = json!({"pubkey": key_text(7), "node": name}).to_string();
+        assert_eq!(post(&running, "127.0.0.1", "/v1/register", body).status, 403, "{name}");
+    }
+    assert!(tunnels.seen.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_foreign_phone_home_is_403_and_ends_nothing() {
+    let tunnels = FakeTunnels::new(false);
+    let running = serving(&tunnels);
+    assert_eq!(post(&running, "127.0.0.5", "/phone-home/local", "").status, 403);
+    assert_eq!(post(&running, "127.0.0.77", "/phone-home/local", "").status, 404);
+    let uid = WireguardKey::new([1; 32]).peer_uid();
+    assert_eq!(post(&running, "127.0.0.1", &format!("/phone-home/{uid}"), "").status, 403);
+    assert!(tunnels.ended.lock().unwrap().is_empty());
+}
+
+// Phone-home.
+
+#[test]
+fn a_phone_call_is_recorded_with_its_node_time_and_release() {
+    for with_tunnels in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("phone-home.ndjson");
+        let shared = Arc::new(Shared::new());
+        let record = Some(BootRecord::open(&path, shared).unwrap());
+        let base = if with_tunnels { settings(&FakeTunnels::new(true)) } else { Settings::default() };
+        let running = Running::with(Settings { boot_record: record, ..base });
+        let body = "pub_key_ed25519=ssh-ed25519+AAAA&instance_id=local&hostname=n1&fqdn=n1.example&nonsense=1";
+        for call in ["/phone-home/local/", "/cloud-init/phone-home/local"] {
+            let answer = post(&running, "127.0.0.1", call, body);
+            assert_eq!((answer.status, answer.body.len()), (200, 0));
+        }
+        while BootRecord::read(&path).unwrap().len() < 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let boots = BootRecord::read(&path).unwrap();
+        assert_eq!(boots[0].node.as_str(), "local");
+        assert_eq!(boots[0].release, Some(usual_release().id()));
+        assert_eq!(boots[0].said.get("fqdn"), Some("n1.example"));
+        assert!(!boots[0].through_tunnel);
+    }
+}
+
+#[test]
+fn a_phone_call_over_64_kib_is_413_and_a_get_405() {
+    let running = Running::usual();
+    assert_eq!(post(&running, "127.0.0.5", "/phone-home/five", vec![b'x'; 64 * 1024 + 1]).status, 413);
+    assert_eq!(post(&running, "127.0.0.5", "/phone-home/five", vec![b'x'; 64 * 1024]).status, 200);
+    let answer = running.get_from("127.0.0.5", "/phone-home/five", &[]);
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")));
+}
+
+// Peers.
+
+#[test]
+fn peers_are_shown_to_administrators_in_the_shape_of_the_original() {
+    let running = serving(&FakeTunnels::new(true));
+    let answer = running.get_from("127.0.0.9", "/wireguardpeers/", &[]);
+    let peers = json_of(&answer);
+    assert_eq!((answer.status, &peers[0]["kind"]), (200, &json!("WireGuardPeer")));
+    let uid = peers[0]["metadata"]["uid"].as_str().unwrap();
+    let one = running.get_from("127.0.0.9", &format!("/metadata-service/wireguardpeers/{uid}"), &[]);
+    assert_eq!(json_of(&one), peers[0]);
+    assert_eq!(running.get_from("127.0.0.9", "/wireguardpeers/none", &[]).status, 404);
+    assert_eq!(running.get("/wireguardpeers", &[]).status, 403);
+}
+
+// Inside a tunnel.
+
+/// Sends requests through a connection as a tunnel hands it over, and returns the status and body of each answer.
+fn through_tunnel(tunnels: &Arc<FakeTunnels>, node: &str, requests: &[String]) -> Vec<(u16, String)> {
+    let shared = Arc::new(Shared::new());
+    shared.publish(usual_release());
+    let proxies = TrustedProxies::new(["0.0.0.0/0".parse().unwrap()]);
+    let front = Front::new(shared, Settings { trusted_proxies: proxies, ..settings(tunnels) });
+    let caller = TunnelCaller {
+        node: NodeId::parse(node).unwrap(),
+        key: WireguardKey::new([1; 32]),
+        address: "100.97.0.9".parse().unwrap(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut answers = Vec::new();
+        for request in requests {
+            let (mut client, server) = tokio::io::duplex(1 << 16);
+            let talk = async {
+                client.write_all(request.as_bytes()).await.unwrap();
+                client.shutdown().await.unwrap();
+                let mut text = String::new();
+                client.read_to_string(&mut text).await.unwrap();
+                text
+            };
+            let ((), text) = tokio::join!(front.serve_tunnel(server, caller.clone()), talk);
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            answers.push((head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()));
+        }
+        answers
+    })
+}
+
+fn get_request(path: &str, header: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: mds\r\nConnection: close\r\n{header}\r\n")
+}
+
+fn post_request(path: &str, body: &str) -> String {
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nHost: mds\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+#[test]
+fn through_a_tunnel_no_header_makes_a_node_another_whatever_proxies_are_trusted() {
+    let headers = ["", "X-Forwarded-For: 10.0.0.1\r\n", "Forwarded: for=10.0.0.1\r\n", "X-Real-IP: 10.0.0.1\r\n"];
+    let requests = headers.map(|header| get_request("/meta-data", header));
+    let answers = through_tunnel(&FakeTunnels::new(true), "five", &requests);
+    assert_eq!(answers, vec![(200, "meta of five\n".to_owned()); 4]);
+}
+
+#[test]
+fn through_a_tunnel_a_node_phones_home_for_itself_and_its_tunnel_ends() {
+    let tunnels = FakeTunnels::new(true);
+    let uid = WireguardKey::new([1; 32]).peer_uid();
+    let requests = [post_request("/phone-home/victim", ""), get_request("/wireguardpeers", "")];
+    let statuses: Vec<u16> =
+        through_tunnel(&tunnels, "five", &requests).into_iter().map(|(status, _)| status).collect();
+    assert_eq!(statuses, [403, 403]);
+    assert!(tunnels.ended.lock().unwrap().is_empty());
+    let requests =
+        [post_request("/phone-home/five/", "hostname=five"), post_request(&format!("/phone-home/{uid}"), "")];
+    let answers = through_tunnel(&tunnels, "five", &requests);
+    assert_eq!(answers, vec![(200, String::new()); 2]);
+    assert_eq!(*tunnels.ended.lock().unwrap(), [WireguardKey::new([1; 32]); 2]);
+}
+
+#[test]
+fn through_a_tunnel_a_key_is_brought_with_the_tunnels_own_key_told() {
+    let tunnels = FakeTunnels::new(true);
+    let body = json!({"public_key": key_text(7)}).to_string();
+    let answers = through_tunnel(&tunnels, "five", &[post_request("/wg-init", &body)]);
+    assert_eq!(answers[0].0, 202);
+    let seen: BTreeMap<String, Option<WireguardKey>> =
+        tunnels.seen.lock().unwrap().iter().map(|(node, _, through)| (node.clone(), *through)).collect();
+    assert_eq!(seen, BTreeMap::from([("five".to_owned(), Some(WireguardKey::new([1; 32])))]));
+}
