@@ -9,6 +9,7 @@
 //! | [`smd`], [`tokensmith`] | OpenCHAMI's inventory service, and the tokens it is asked with |
 //! | `difference`, `drop_guard` | what moved, and when too much is gone at once |
 //! | `select` | naming a node the way people do |
+//! | `tunnel_addresses` | which address each node has in its tunnel |
 //!
 //! Whatever the source says is brought into one form (sorted, without repetitions, addresses canonical), so that equal
 //! inventories have equal digests however their source ordered them. Only interfaces without a name depend on the order
@@ -30,6 +31,7 @@ mod select;
 pub mod smd;
 mod synthetic;
 pub mod tokensmith;
+mod tunnel_addresses;
 mod words;
 
 pub use backoff::Backoff;
@@ -43,3 +45,4 @@ pub use model::{Interface, InterfaceAddress, Inventory, Node};
 pub use pull::{LeftOut, Pull, Remark, RemarkRule};
 pub use select::Selector;
 pub use synthetic::{MAX_SYNTHETIC_NODES, synthetic_inventory};
+pub use tunnel_addresses::{NetworkTooSmall, tunnel_addresses, tunnel_candidates};
