@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use url::Url;
 
+use super::documents::{self, DocumentSettings};
 use super::network::Network;
 use super::serve::{ServeFile, ServeFlags, ServeSettings};
 use super::smd::{SmdFile, TokenSmithFile};
 use super::waiver::Waiver;
 use super::wireguard::{WireguardFile, WireguardFlags, WireguardSettings};
-use crate::types::{GroupLabel, Place, Problem, Problems, did_you_mean, without_value};
+use crate::types::{DocumentName, GroupLabel, Place, Problem, Problems, did_you_mean, without_value};
 
 /// The name of the settings file at the top of a site.
 pub const FILE_NAME: &str = "mds.toml";
@@ -32,6 +33,8 @@ pub struct SiteSettings {
     pub groups: GroupSettings,
     /// `[vendor_data]`
     pub vendor_data: VendorDataSettings,
+    /// `[documents.<name>]`
+    pub documents: BTreeMap<DocumentName, DocumentSettings>,
     /// `[render]`
     pub render: RenderSettings,
     /// `[check]`
@@ -300,6 +303,7 @@ fn faults(settings: &SiteSettings) -> Vec<String> {
     if settings.render.max_seconds == 0 || settings.render.max_document_bytes == 0 {
         faults.push("[render] max_seconds and max_document_bytes must be at least 1".to_owned());
     }
+    faults.extend(documents::faults(&settings.documents));
     faults.extend(settings.check.waivers.iter().filter_map(Waiver::fault));
     let mut seen = BTreeSet::new();
     for label in &settings.groups.order {

@@ -3,6 +3,7 @@
 //! Precedence is flag over environment over file over default. Unknown keys are refused, values are checked when they
 //! are read, and each serving value knows where it came from, so that a message can say what to change.
 
+mod documents;
 mod file;
 mod network;
 mod serve;
@@ -12,6 +13,7 @@ mod sourced;
 mod waiver;
 mod wireguard;
 
+pub use documents::{DocumentSettings, Requirement};
 pub use file::{
     CheckSettings, ClusterSettings, Delivery, Duplicate, FILE_NAME, GroupSettings, InventorySettings, Level,
     NetworkConfigSettings, NetworkConfigVersion, RenderSettings, SiteSettings, VendorDataSettings, base_url_fault,

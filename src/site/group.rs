@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::model::SiteFile;
+use crate::settings::Requirement;
 use crate::types::GroupLabel;
 
 /// The name of a group's description file.
@@ -22,6 +23,8 @@ pub struct Group {
     pub meta: Map<String, Value>,
     /// Who renders the template.
     pub render: RenderMode,
+    /// How the group's document may be fetched; in any way without it.
+    pub require: Option<Requirement>,
     /// The template; a group without one shows in meta-data only.
     pub template: Option<SiteFile>,
 }
@@ -46,10 +49,12 @@ pub(super) struct GroupFile {
     pub(super) description: String,
     pub(super) meta: Map<String, Value>,
     pub(super) render: RenderMode,
+    pub(super) require: Option<Requirement>,
 }
 
 impl GroupFile {
     pub(super) fn into_group(self, label: GroupLabel, template: Option<SiteFile>) -> Group {
-        Group { label, description: self.description, meta: self.meta, render: self.render, template }
+        let Self { description, meta, render, require } = self;
+        Group { label, description, meta, render, require, template }
     }
 }

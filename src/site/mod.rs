@@ -16,6 +16,7 @@ mod reading;
 mod remote;
 mod repository_url;
 mod scaffold;
+mod tunnel_only;
 mod user_data;
 
 pub use folder::FolderReader;
