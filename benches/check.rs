@@ -225,12 +225,12 @@ fn check(way: &str, folder: &Path) -> Came {
     match way {
         "mds --base HEAD" => {
             let repository = Repository::new(folder.to_str().unwrap(), "HEAD", "", &folder.join(".git/cache")).unwrap();
-            let base = Side::of_site(&SiteInput::Repository(repository), &InventoryInput::Site).unwrap();
+            let base = Side::of_site(&SiteInput::Repository(repository), &InventoryInput::Site, None).unwrap();
             by_mds(&site, Some(&base))
         }
         "mds" => by_mds(&site, None),
         "nothing shared" => {
-            let prepared = prepare(&site, &InventoryInput::Site, &mut NoObserver).unwrap();
+            let prepared = prepare(&site, &InventoryInput::Site, None, &mut NoObserver).unwrap();
             let (rulebook, plan) = (Arc::clone(&prepared.rulebook), Arc::clone(&prepared.plan));
             let inspect: Inspector = Arc::new(move |facts: &NodeFacts, node: &RenderedNode| {
                 document_inspector(&rulebook, &plan)(facts, node)

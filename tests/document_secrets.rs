@@ -104,7 +104,8 @@ fn ordinary_documents_have_nothing_to_hide() {
     let folder = tempfile::tempdir().unwrap();
     mds::site::scaffold(folder.path(), "1.2.3").unwrap();
     for site in [&Path::new(env!("CARGO_MANIFEST_DIR")).join("site"), folder.path()] {
-        let prepared = prepare(&SiteInput::Folder(site.to_owned()), &InventoryInput::Site, &mut NoObserver).unwrap();
+        let prepared =
+            prepare(&SiteInput::Folder(site.to_owned()), &InventoryInput::Site, None, &mut NoObserver).unwrap();
         assert_eq!(draft(&prepared, &mut NoObserver).unwrap().findings, []);
         let renderer = prepared.plan.renderer().unwrap();
         for index in 0..prepared.plan.facts().len() {

@@ -20,7 +20,7 @@ fn example() -> PathBuf {
 
 /// Reads a site that has no findings.
 fn prepared(site: &Path) -> Prepared {
-    let prepared = prepare(&SiteInput::Folder(site.to_owned()), &InventoryInput::Site, &mut NoObserver).unwrap();
+    let prepared = prepare(&SiteInput::Folder(site.to_owned()), &InventoryInput::Site, None, &mut NoObserver).unwrap();
     assert_eq!(prepared.findings, []);
     prepared
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use mds::pipeline::{
     Earlier, InventoryInput, NoObserver, Prepared, SiteInput, Updated, draft, prepare, publish_changes,
 };
 use mds::release::Tree;
-use mds::types::{Digest, GroupLabel, ReleaseId};
+use mds::settings::{Source, Sourced};
+use mds::types::{Digest, GroupLabel, ReleaseId, TunnelNetwork};
 use proptest::prelude::*;
 
 const NODES: usize = 40;
@@ -24,6 +26,7 @@ struct Cluster {
     tree: Tree,
     nodes: Vec<Node>,
     program: Digest,
+    tunnels: Option<Sourced<TunnelNetwork>>,
 }
 
 impl Cluster {
@@ -31,7 +34,7 @@ impl Cluster {
         let folder = tempfile::tempdir().unwrap();
         let tree = Tree::open_or_create(folder.path().join("tree")).unwrap();
         let nodes = synthetic_inventory(NODES).unwrap().nodes().to_vec();
-        let cluster = Self { folder, tree, nodes, program: Digest::of(b"one") };
+        let cluster = Self { folder, tree, nodes, program: Digest::of(b"one"), tunnels: None };
         cluster.write("mds.toml", SETTINGS);
         cluster.write("groups/compute/cloud-config.yaml", "#cloud-config\nfqdn: {{ hostname }}.{{ role }}\n");
         cluster.write("groups/gpu/cloud-config.yaml", "#cloud-config\nfinal_message: {{ ip }}\n");
@@ -51,7 +54,7 @@ impl Cluster {
     fn prepared(&self) -> Prepared {
         let inventory = Inventory::new(self.nodes.clone()).unwrap();
         let input = InventoryInput::Pulled(Arc::new(inventory.into()));
-        prepare(&SiteInput::Folder(self.site()), &input, &mut NoObserver).unwrap()
+        prepare(&SiteInput::Folder(self.site()), &input, self.tunnels.as_ref(), &mut NoObserver).unwrap()
     }
 
     /// Publishes and says what was published and how many nodes were rendered for it; sees that it is what rendering
@@ -85,6 +88,28 @@ fn only_nodes_that_have_changed_are_rendered() {
     assert_eq!(cluster.publish().1, 0, "a node that is gone is not rendered");
     cluster.nodes = synthetic_inventory(NODES + 2).unwrap().nodes().to_vec();
     assert_eq!(cluster.publish().1, 4, "two new ones, the one that was gone, and the one that is as it was");
+}
+
+#[test]
+fn nodes_that_are_not_rendered_have_their_tunnel_address_of_now() {
+    let mut cluster = Cluster::new();
+    cluster.publish();
+    let addresses = |cluster: &Cluster| -> Vec<Option<IpAddr>> {
+        let manifest = cluster.tree.manifest(cluster.tree.current().unwrap().unwrap()).unwrap();
+        manifest.nodes().iter().map(|node| node.tunnel_address).collect()
+    };
+    assert_eq!(addresses(&cluster), vec![None; NODES]);
+    // The network is no part of what documents are made of.
+    cluster.tunnels = Some(Sourced::new("100.97.0.1/16".parse().unwrap(), Source::Flag("--wireguard-server")));
+    assert_eq!(cluster.publish().1, 0);
+    let before = addresses(&cluster);
+    assert!(before.iter().all(Option::is_some));
+    cluster.tunnels = Some(Sourced::new("10.9.0.1/24".parse().unwrap(), Source::Flag("--wireguard-server")));
+    assert_eq!(cluster.publish().1, 0);
+    assert!(addresses(&cluster).iter().zip(&before).all(|(now, before)| now.is_some() && now != before));
+    // A node that comes may move others, which are not rendered for it; `publish` compares with a whole build.
+    cluster.nodes = synthetic_inventory(NODES + 60).unwrap().nodes().to_vec();
+    assert_eq!(cluster.publish().1, 60);
 }
 
 #[test]

@@ -7,13 +7,16 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 use mds::pipeline::{InventoryInput, Observer, Phase, SiteInput};
 use mds::release::Tree;
-use mds::settings::{FILE_NAME, InventorySettings, SiteSettings, SmdSettings, parse_settings};
+use mds::settings::{FILE_NAME, InventorySettings, SiteSettings, SmdSettings, Source, Sourced, parse_settings};
 use mds::site::Repository;
-use mds::types::ReleaseId;
+use mds::types::{ReleaseId, TunnelNetwork};
 
 use super::error::CliError;
 use super::progress::Progress;
 use super::smd_arguments::SmdArguments;
+
+/// The environment variable that names the network of the tunnels.
+pub(crate) const TUNNEL_NETWORK_VARIABLE: &str = "MDS_WIREGUARD_SERVER";
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -117,6 +120,16 @@ pub(crate) struct SiteArguments {
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
     #[allow(clippy::option_option)] // clap's own form of a flag with an optional value
     mock_smd: Option<Option<usize>>,
+    /// The server's address in the WireGuard tunnels with the length of their network's prefix, such as 100.97.0.1/16;
+    /// each node has an address of that network [default: `server` in [wireguard] of mds.toml; no tunnels without it]
+    #[arg(
+        long,
+        help_heading = "WireGuard",
+        value_name = "ADDRESS/LENGTH",
+        env = "MDS_WIREGUARD_SERVER",
+        hide_env_values = true
+    )]
+    wireguard_server: Option<TunnelNetwork>,
     #[command(flatten)]
     pub(crate) smd: SmdArguments,
 }
@@ -213,6 +226,15 @@ impl SiteArguments {
             }
         }
         Ok(())
+    }
+
+    /// The network of the tunnels that the command line or the environment names. It wins over that of the site.
+    pub(crate) fn tunnel_network(&self, matches: &ArgMatches) -> Option<Sourced<TunnelNetwork>> {
+        let source = match is_typed(matches, "wireguard_server") {
+            true => Source::Flag("--wireguard-server"),
+            false => Source::Environment(TUNNEL_NETWORK_VARIABLE),
+        };
+        self.wireguard_server.map(|network| Sourced::new(network, source))
     }
 
     /// Whether a site was named at all.

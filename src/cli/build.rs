@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
 use clap::builder::BoolishValueParser;
+use clap::{ArgMatches, Args};
 use jiff::Timestamp;
 use mds::check::{ReportSubject, Sources, Weighed};
 use mds::pipeline::{Earlier, InventoryInput, Prepared, Updated, draft, drop_problem, prepare, publish_changes};
@@ -72,7 +72,7 @@ pub(crate) struct BuildArguments {
     fetch: FetchArguments,
 }
 
-pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCode, CliError> {
+pub(crate) fn run(arguments: &BuildArguments, matches: &ArgMatches, output: &Output) -> Result<ExitCode, CliError> {
     super::child_build::end_with_server();
     if arguments.reports.is_given() && !arguments.check {
         return Err(CliError::usage("--report and --fail-on are about checks").with_hint("add --check"));
@@ -82,10 +82,11 @@ pub(crate) fn run(arguments: &BuildArguments, output: &Output) -> Result<ExitCod
     let site = arguments.site.required_site(&arguments.tree.state)?;
     arguments.fetch.update(&site, &mut progress)?;
     let inventory = inventory(&arguments.site, &site, &mut progress)?;
+    let tunnels = arguments.site.tunnel_network(matches);
     if arguments.check {
-        return check(arguments, &site, &inventory, progress, output);
+        return check(arguments, &site, &inventory, tunnels.as_ref(), progress, output);
     }
-    let mut prepared = prepare(&site, &inventory, &mut progress)?.on(today());
+    let mut prepared = prepare(&site, &inventory, tunnels.as_ref(), &mut progress)?.on(today());
     let built = match arguments.dry_run {
         true => dry_run(arguments, &mut prepared, &inventory, &mut progress),
         false => publish(arguments, &mut prepared, &inventory, &mut progress),

@@ -8,6 +8,8 @@ use mds::pipeline::{
     Examined, InventoryInput, Prepared, Side, SiteInput, examine, lock_age, max_lock_age, prepare, read_in_part,
     template_findings, unreadable_findings,
 };
+use mds::settings::Sourced;
+use mds::types::TunnelNetwork;
 use serde_json::json;
 
 use super::build::BuildArguments;
@@ -23,15 +25,17 @@ pub(super) fn check(
     arguments: &BuildArguments,
     site: &SiteInput,
     inventory: &InventoryInput,
+    tunnels: Option<&Sourced<TunnelNetwork>>,
     mut progress: Progress,
     output: &Output,
 ) -> Result<ExitCode, CliError> {
-    let (base, failure) = match arguments.base.as_deref().map(|text| base(text, arguments, inventory)).transpose() {
+    let base = arguments.base.as_deref().map(|text| base(text, arguments, inventory, tunnels));
+    let (base, failure) = match base.transpose() {
         Ok(base) => (base, None),
         Err(error @ CliError::Usage(_)) => return Err(error),
         Err(error) => (None, Some(error)),
     };
-    let prepared = match prepare(site, inventory, &mut progress) {
+    let prepared = match prepare(site, inventory, tunnels, &mut progress) {
         Ok(prepared) => prepared.on(today()),
         Err(error) => {
             let findings = unreadable_findings(error)?;
@@ -44,8 +48,13 @@ pub(super) fn check(
 }
 
 /// The side that a text names.
-fn base(text: &str, arguments: &BuildArguments, inventory: &InventoryInput) -> Result<Side, CliError> {
-    side(&named(text, &arguments.site, &arguments.tree)?, inventory)
+fn base(
+    text: &str,
+    arguments: &BuildArguments,
+    inventory: &InventoryInput,
+    tunnels: Option<&Sourced<TunnelNetwork>>,
+) -> Result<Side, CliError> {
+    side(&named(text, &arguments.site, &arguments.tree)?, inventory, tunnels)
 }
 
 fn check_prepared(

@@ -10,11 +10,11 @@ use std::process::{Command, Stdio};
 use mds::check::Finding;
 use mds::inventory::pull_text;
 use mds::pipeline::{InventoryInput, SiteBuilder};
-use mds::types::{Problem, ReleaseId};
+use mds::types::{Problem, ReleaseId, TunnelNetwork};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::Deserialize;
 
-use super::arguments::{SiteArguments, TreeArguments};
+use super::arguments::{SiteArguments, TUNNEL_NETWORK_VARIABLE, TreeArguments};
 use super::error::CliError;
 use super::smd_arguments::ENVIRONMENT;
 
@@ -46,11 +46,13 @@ struct Printed {
 }
 
 impl ChildBuild {
+    /// `tunnels` is the network that the server has its tunnels in, so that both speak of the same addresses.
     pub(crate) fn new(
         site: &SiteArguments,
         tree: &TreeArguments,
         inventory: InventoryInput,
         accepts_drop: bool,
+        tunnels: Option<TunnelNetwork>,
     ) -> Result<Self, CliError> {
         let program = std::env::current_exe()
             .map_err(|error| CliError::failure(format!("mds cannot find its own program to build with: {error}")))?;
@@ -58,13 +60,22 @@ impl ChildBuild {
         let mut environment = site.environment();
         environment.push(("MDS_TREE", tree.path()));
         environment.push(("MDS_STATE_DIR", tree.state.folder()));
+        environment.extend(tunnels.map(|network| (TUNNEL_NETWORK_VARIABLE, network.to_string().into())));
         Ok(Self { program, environment, inventory, accepts_drop })
     }
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["build", "--no-fetch", "--format", "json"]);
-        let ours = ["MDS_SITE", "MDS_REPO", "MDS_REV", "MDS_SUBFOLDER", "MDS_INVENTORY", "MDS_ACCEPT_DROP"];
+        let ours = [
+            "MDS_SITE",
+            "MDS_REPO",
+            "MDS_REV",
+            "MDS_SUBFOLDER",
+            "MDS_INVENTORY",
+            "MDS_ACCEPT_DROP",
+            TUNNEL_NETWORK_VARIABLE,
+        ];
         // Whoever is handed the inventory has no use for tokens.
         for name in ours.into_iter().chain(ENVIRONMENT) {
             command.env_remove(name);
@@ -138,5 +149,36 @@ impl SiteBuilder for ChildBuild {
             _ => Err(CliError::failure(format!("the building process ended without a result ({})", output.status))
                 .with_hint("a template may have used up its memory or nested without end; see the log")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        site: SiteArguments,
+        #[command(flatten)]
+        tree: TreeArguments,
+    }
+
+    #[test]
+    fn the_network_of_the_tunnels_is_that_of_the_server() {
+        let arguments = Arguments::try_parse_from(["mds", "--site", "site"]).unwrap();
+        let network_for = |tunnels: Option<&str>| {
+            let tunnels = tunnels.map(|text| text.parse().unwrap());
+            let child =
+                ChildBuild::new(&arguments.site, &arguments.tree, InventoryInput::Site, false, tunnels).unwrap();
+            let command = child.command();
+            let mut said = command.get_envs().filter(|(name, _)| *name == TUNNEL_NETWORK_VARIABLE);
+            // Nothing means that the variable is taken out of what the server was started with.
+            said.next().unwrap().1.map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(network_for(Some("100.97.0.1/16")).as_deref(), Some("100.97.0.1/16"));
+        assert_eq!(network_for(None), None);
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Args};
 use mds::check::changes_text;
-use mds::compare::Origin;
+use mds::compare::{Origin, TunnelChanges};
 use mds::pipeline::{InventoryInput, Side, SiteInput, changes_between};
 use mds::release::{ReleaseDifference, Tree, diff};
 use mds::types::{NodeId, ReleaseId};
@@ -71,7 +71,8 @@ pub(crate) fn run(arguments: &DiffArguments, matches: &ArgMatches, output: &Outp
         true => inventory(&arguments.site, &arguments.site.required_site(&arguments.tree.state)?, &mut progress)?,
         false => InventoryInput::Site,
     };
-    let [from, to] = [side(&older, &inventory)?, side(&newer, &inventory)?];
+    let tunnels = arguments.site.tunnel_network(matches);
+    let [from, to] = [side(&older, &inventory, tunnels.as_ref())?, side(&newer, &inventory, tunnels.as_ref())?];
     let changes = changes_between(&from, &to, &mut progress)
         .map_err(|failed| unreadable(&failed.0.to_string(), !matches!(failed.0, Origin::Folder { .. }), failed.1))?;
     drop(progress);
@@ -167,6 +168,9 @@ pub(crate) fn difference_text(difference: &ReleaseDifference) -> String {
         documents.iter().map(|(count, word)| format!("{} {word}", counted(*count, "document"))).collect();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "  {}; {} concerned", parts.join(", "), counted(difference.nodes_concerned().len(), "node"));
+    for sentence in difference.tunnels.iter().flat_map(TunnelChanges::sentences) {
+        let _ = writeln!(text, "  {sentence}");
+    }
     for (nodes, word) in [
         (&difference.nodes_added, "added"),
         (&difference.nodes_removed, "removed"),
@@ -197,7 +201,7 @@ pub(crate) fn examples(nodes: &[NodeId]) -> String {
 
 /// The whole difference for programs.
 pub(crate) fn difference_value(difference: &ReleaseDifference) -> Value {
-    json!({
+    let mut value = json!({
         "documents_added": difference.documents_added(),
         "documents_changed": difference.documents_changed(),
         "documents_removed": difference.documents_removed(),
@@ -206,5 +210,9 @@ pub(crate) fn difference_value(difference: &ReleaseDifference) -> Value {
         "nodes_removed": difference.nodes_removed,
         "nodes_changed": difference.nodes_changed,
         "documents": difference.documents,
-    })
+    });
+    if let Some(tunnels) = &difference.tunnels {
+        value["tunnels"] = json!(tunnels);
+    }
+    value
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{ArgMatches, Args};
 use mds::check::{Finding, Merging};
 use mds::explain::{
     AddressOrigin, Candidate, DocumentOrigin, Explanation, FoundOrigin, FoundSource, GroupPlace, Making, NameOrigin,
@@ -53,16 +53,19 @@ pub(crate) struct ExplainArguments {
     state: StateArguments,
 }
 
-pub(crate) fn run(arguments: &ExplainArguments, output: &Output) -> Result<ExitCode, CliError> {
+pub(crate) fn run(arguments: &ExplainArguments, matches: &ArgMatches, output: &Output) -> Result<ExitCode, CliError> {
     let site = arguments.site.required_site(&arguments.state)?;
     let mut progress = Progress::new(true);
     arguments.fetch.update(&site, &mut progress)?;
     let inventory = inventory(&arguments.site, &site, &mut progress)?;
-    let prepared = prepare(&site, &inventory, &mut NoObserver)?;
+    let prepared = prepare(&site, &inventory, arguments.site.tunnel_network(matches).as_ref(), &mut NoObserver)?;
     let plan = &prepared.plan;
     let facts = select(plan, &arguments.node)?;
     let rendered = rendered(plan, facts);
-    let explanation = explain(&prepared.site, &prepared.rulebook, plan, facts, rendered.as_ref().ok());
+    let position = plan.facts().iter().position(|other| other.id() == facts.id());
+    let tunnel_address = position.and_then(|index| prepared.tunnels.address(index));
+    let (rulebook, documents) = (&prepared.rulebook, rendered.as_ref().ok());
+    let explanation = explain(&prepared.site, rulebook, plan, facts, tunnel_address, documents);
     match &arguments.document {
         None => output.result(&printable(&text_of(&explanation)), || json!(explanation))?,
         Some(document) => print_one(&explanation, document, facts, &prepared, output)?,
@@ -145,8 +148,10 @@ fn about(merging: &Merging, name: &DocumentName) -> Merging {
 }
 
 fn text_of(explanation: &Explanation) -> String {
-    let Explanation { node, hostname, groups, names, documents, merging } = explanation;
-    let mut text = format!("node {node}, called {hostname}\n\nGroups, in the order in which they apply\n");
+    let Explanation { node, hostname, tunnel_address, groups, names, documents, merging } = explanation;
+    let tunnel =
+        tunnel_address.map(|address| format!(", with the address {address} in its tunnel")).unwrap_or_default();
+    let mut text = format!("node {node}, called {hostname}{tunnel}\n\nGroups, in the order in which they apply\n");
     text.push_str(&if groups.is_empty() { "  none\n".to_owned() } else { table(groups.iter().map(group)) });
     text.push_str("\nNames that every template sees\n");
     text.push_str(&table(names.iter().map(|one| named(one, true))));
@@ -182,8 +187,18 @@ fn named(named: &NameOrigin, with_rule: bool) -> Vec<String> {
 
 /// A document. With rules, it is said how mds makes each value; where all documents are shown, the list of names says so.
 fn text_of_document(document: &DocumentOrigin, with_rules: bool) -> String {
-    let DocumentOrigin { document: name, template, making, candidates, files, names, uses, values, addresses } =
-        document;
+    let DocumentOrigin {
+        document: name,
+        template,
+        making,
+        tunnel_only,
+        candidates,
+        files,
+        names,
+        uses,
+        values,
+        addresses,
+    } = document;
     let how = match making {
         Making::BuiltIn => "made by a template that comes with mds".to_owned(),
         Making::Template => format!("made by {template}"),
@@ -191,6 +206,9 @@ fn text_of_document(document: &DocumentOrigin, with_rules: bool) -> String {
         Making::OnTheNode => format!("{template} as it is, which cloud-init renders on the node"),
     };
     let mut text = format!("{name}, {how}\n");
+    if let Some(place) = tunnel_only {
+        text.push_str(&format!("  served through a tunnel only, by {place}\n"));
+    }
     let candidate = |Candidate { file, because, is_taken }: &Candidate| {
         let what = if *is_taken { "taken" } else { "passed over" };
         vec![file.clone(), what.to_owned(), because.clone()]

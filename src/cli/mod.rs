@@ -133,11 +133,11 @@ fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitC
     }
     match cli.command {
         Command::Init(arguments) => init::run(&arguments, output),
-        Command::Build(arguments) => build::run(&arguments, output),
+        Command::Build(arguments) => build::run(&arguments, matches, output),
         Command::Check(arguments) => check::run(&arguments, output),
         Command::Serve(arguments) => serve::run(&arguments, matches, output),
         Command::Render(arguments) => render::run(&arguments, matches, output),
-        Command::Explain(arguments) => explain::run(&arguments, output),
+        Command::Explain(arguments) => explain::run(&arguments, matches, output),
         Command::Inventory(arguments) => inventory::run(&arguments, output),
         Command::Releases(arguments) => releases::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, matches, output),

@@ -133,7 +133,7 @@ fn from_site(arguments: &RenderArguments, selector: &Selector) -> Result<Documen
         site.update()?;
     }
     let inventory = inventory(&arguments.site, &site, &mut Progress::new(true))?;
-    let prepared = prepare(&site, &inventory, &mut NoObserver)?;
+    let prepared = prepare(&site, &inventory, None, &mut NoObserver)?;
     let plan = &prepared.plan;
     let facts = plan.select(selector).map_err(CliError::failure)?;
     let index = plan.facts().iter().position(|other| other.id() == facts.id()).unwrap_or_default();

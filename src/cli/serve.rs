@@ -110,7 +110,9 @@ pub(crate) fn run(arguments: &ServeArguments, matches: &ArgMatches, output: &Out
         Some(site) => {
             let interval = if site.is_remote() { Duration::from_secs(settings.poll.value) } else { LOCAL_POLL };
             let (inventory, smd) = resolve_inventory(arguments, &remembered)?;
-            let builder = ChildBuild::new(&arguments.site, &arguments.tree, inventory.clone(), arguments.accept_drop)?;
+            let tunnels = arguments.site.tunnel_network(matches).map(|network| network.value);
+            let accepts_drop = arguments.accept_drop;
+            let builder = ChildBuild::new(&arguments.site, &arguments.tree, inventory.clone(), accepts_drop, tunnels)?;
             Some(Following { follower: SiteFollower::new(site, inventory, builder), interval, smd })
         }
     };

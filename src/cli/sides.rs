@@ -4,8 +4,9 @@ use std::path::Path;
 
 use mds::pipeline::{BuildError, InventoryInput, Side, SiteInput};
 use mds::release::{StoreError, Tree};
+use mds::settings::Sourced;
 use mds::site::RepositoryError;
-use mds::types::{Problem, ReleaseId};
+use mds::types::{Problem, ReleaseId, TunnelNetwork};
 
 use super::arguments::{SiteArguments, TreeArguments};
 use super::error::CliError;
@@ -69,10 +70,15 @@ pub(crate) fn named(text: &str, site: &SiteArguments, tree: &TreeArguments) -> R
 }
 
 /// Opens a side. `inventory` is the one of the newer side: a revision takes the same, or its own where that is the site's.
-pub(crate) fn side(named: &Named, inventory: &InventoryInput) -> Result<Side, CliError> {
+/// `tunnels` is their network where the command line or the environment names one.
+pub(crate) fn side(
+    named: &Named,
+    inventory: &InventoryInput,
+    tunnels: Option<&Sourced<TunnelNetwork>>,
+) -> Result<Side, CliError> {
     match named {
         Named::Release(tree, id) => Ok(Side::of_release(tree.open_release(*id)?)),
-        Named::Site(site) => Side::of_site(site, inventory).map_err(|error| match site {
+        Named::Site(site) => Side::of_site(site, inventory, tunnels).map_err(|error| match site {
             SiteInput::Folder(path) => unreadable(&path.display().to_string(), false, error),
             SiteInput::Repository(repository) => unreadable(repository.revision(), true, error),
         }),

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use super::tunnels::TunnelChanges;
 use crate::types::{DocumentName, GroupLabel, NodeId, ReleaseId};
 
 /// Where one side of a comparison comes from.
@@ -52,6 +53,9 @@ pub struct Changes {
     /// How many documents differ. Those of added and removed nodes count.
     #[serde(flatten)]
     pub documents_by_kind: DocumentCounts,
+    /// What changed about tunnels that is no single node's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of_tunnels: Option<TunnelChanges>,
     /// What changed about nodes besides their documents, grouped.
     pub of_nodes: Vec<NodeChange>,
     /// What changed in documents of nodes that both sides have, grouped by identical change; those of most nodes first.
@@ -76,7 +80,7 @@ impl Changes {
     /// Whether both sides are the same.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.nodes_concerned == 0
+        self.nodes_concerned == 0 && self.of_tunnels.is_none()
     }
 }
 
@@ -88,6 +92,8 @@ pub enum NodeChangeKind {
     InstanceId,
     /// The addresses by which the server knows the node.
     Addresses,
+    /// The address in the tunnel.
+    TunnelAddress,
     /// The hostname, or the one that cloud-init sets.
     Hostname,
     /// The MAC addresses.

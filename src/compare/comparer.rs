@@ -83,6 +83,7 @@ impl Comparer {
             to,
             nodes_concerned: self.nodes_concerned,
             documents_by_kind: self.counts,
+            of_tunnels: None,
             of_nodes: self.nodes.finish(),
             of_documents,
         }

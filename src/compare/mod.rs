@@ -15,6 +15,7 @@ mod mask;
 mod names;
 mod nodes;
 mod secrets;
+mod tunnels;
 
 pub use changes::{
     Changes, Diff, DiffLine, DocumentChange, DocumentChangeKind, DocumentCounts, LineKind, NodeChange, NodeChangeKind,
@@ -22,6 +23,7 @@ pub use changes::{
 };
 pub use comparer::Comparer;
 pub use nodes::NodeState;
+pub use tunnels::{TunnelChanges, TunnelSide};
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,8 @@ pub struct NodeState {
     pub macs: Vec<MacAddress>,
     /// Its addresses, sorted.
     pub addresses: Vec<IpAddr>,
+    /// Its address in its tunnel.
+    pub tunnel_address: Option<IpAddr>,
     /// Its groups, in the order in which they apply.
     pub groups: Vec<GroupLabel>,
     /// Where it reaches the server, if that is not where all nodes do.
@@ -91,10 +93,12 @@ impl NodeChanges {
         };
         let all = |list: &[IpAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let macs = |list: &[MacAddress]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let tunnel = |state: &NodeState| state.tunnel_address.iter().map(ToString::to_string).collect::<Vec<_>>();
         let values = [
             (NodeChangeKind::InstanceId, vec![old.instance_id.clone()], vec![new.instance_id.clone()]),
             (NodeChangeKind::Hostname, names.0, names.1),
             (NodeChangeKind::Addresses, all(&old.addresses), all(&new.addresses)),
+            (NodeChangeKind::TunnelAddress, tunnel(old), tunnel(new)),
             (NodeChangeKind::Macs, macs(&old.macs), macs(&new.macs)),
             (NodeChangeKind::Nid, number(old.nid), number(new.nid)),
         ];
@@ -122,5 +126,6 @@ impl NodeChanges {
 
 fn is_same_but_for_groups(old: &NodeState, new: &NodeState) -> bool {
     (&old.hostname, &old.local_hostname, old.nid) == (&new.hostname, &new.local_hostname, new.nid)
+        && old.tunnel_address == new.tunnel_address
         && (&old.instance_id, &old.macs, &old.addresses) == (&new.instance_id, &new.macs, &new.addresses)
 }

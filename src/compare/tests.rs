@@ -20,6 +20,7 @@ pub(super) fn node(number: u32, documents: &[(&str, String)]) -> NodeState {
         instance_id: format!("x{number:04}"),
         macs: vec![MacAddress::parse(&format!("02:00:00:00:ab:{:02x}", number % 256)).unwrap()],
         addresses: vec![format!("10.0.{}.{}", number / 250, number % 250 + 1).parse().unwrap()],
+        tunnel_address: None,
         groups: vec![GroupLabel::parse("compute").unwrap()],
         own_base_url: None,
         documents: documents.iter().map(document).collect(),

@@ -1,5 +1,7 @@
 //! Putting together what there is to tell about a node.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -28,12 +30,15 @@ pub fn explain(
     rulebook: &Arc<Rulebook>,
     plan: &Arc<Plan>,
     facts: &NodeFacts,
+    tunnel_address: Option<IpAddr>,
     rendered: Option<&RenderedNode>,
 ) -> Explanation {
-    let assembly = Assembly { site, plan, facts, origins: Origins::new(site, facts) };
+    let (origins, tunnel_only) = (Origins::new(site, facts), site.tunnel_only());
+    let assembly = Assembly { site, plan, facts, origins, tunnel_only };
     Explanation {
         node: facts.id().clone(),
         hostname: facts.hostname.clone(),
+        tunnel_address,
         groups: facts.groups.iter().map(|label| assembly.group(label)).collect(),
         names: assembly.origins.names().into_iter().map(|named| assembly.named(named)).collect(),
         documents: assembly.documents(rendered),
@@ -46,6 +51,7 @@ struct Assembly<'a> {
     plan: &'a Plan,
     facts: &'a NodeFacts,
     origins: Origins<'a>,
+    tunnel_only: BTreeSet<DocumentName>,
 }
 
 impl Assembly<'_> {
@@ -98,6 +104,7 @@ impl Assembly<'_> {
         Some(DocumentOrigin {
             template: template.path.to_owned(),
             making,
+            tunnel_only: self.tunnel_only.contains(&document).then(|| self.site.place_of_requirement(&document)),
             candidates: if document == DocumentName::UserData { self.candidates() } else { Vec::new() },
             files,
             uses,

@@ -15,6 +15,9 @@ pub struct Explanation {
     pub node: NodeId,
     /// Its hostname.
     pub hostname: String,
+    /// Its address in its tunnel, if there are tunnels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel_address: Option<IpAddr>,
     /// Its groups, in the order in which they apply.
     pub groups: Vec<GroupPlace>,
     /// The names that every template of the node sees.
@@ -102,6 +105,9 @@ pub struct DocumentOrigin {
     pub template: String,
     /// How.
     pub making: Making,
+    /// Where it is said that it is served through a tunnel only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel_only: Option<Place>,
     /// Why this file, and which others lost. For user-data only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,

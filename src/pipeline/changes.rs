@@ -53,7 +53,10 @@ impl Earlier<'_> {
             let is_same = before.nodes.get(facts.id()).is_some_and(|digest| now.nodes.get(facts.id()) == Some(digest));
             let entry_before = known.get(facts.id()).filter(|_| is_same);
             match entry_before.filter(|entry| entry.documents.values().all(|digest| writer.holds(digest))) {
-                Some(entry_before) => writer.add_node(entry(facts, entry_before.documents.clone())),
+                // Which address a node has in its tunnel depends on the other nodes as well.
+                Some(entry_before) => {
+                    writer.add_node(entry(facts, prepared.tunnels.address(index), entry_before.documents.clone()))
+                }
                 None => changed.push(index),
             }
         }

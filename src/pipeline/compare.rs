@@ -13,12 +13,14 @@ use super::input::{InventoryInput, SiteInput};
 use super::observe::{Observer, Phase};
 use super::prepare::{BuildError, Prepared, decide, sorted};
 use super::run::{entry, found_in_documents};
+use super::tunnels::Tunnels;
 use crate::check::{Finding, document_inspector};
-use crate::compare::{Changes, Comparer, NodeState, Origin};
-use crate::release::{NodeEntry, StoredRelease};
+use crate::compare::{Changes, Comparer, NodeState, Origin, TunnelChanges};
+use crate::release::{NodeEntry, StoredRelease, TunnelTerms};
 use crate::render::{Inspector, NodeFacts, Plan, RenderedNode, Stopped, Verdict, render_all, render_each};
+use crate::settings::Sourced;
 use crate::site::{Site, SiteOrigin};
-use crate::types::{Digest, DocumentName, Problem};
+use crate::types::{Digest, DocumentName, Problem, TunnelNetwork};
 
 /// Nodes of the older side that may wait for those of the newer one.
 const WAITING_NODES: usize = 256;
@@ -29,7 +31,7 @@ pub struct Side(Source);
 
 #[derive(Debug)]
 enum Source {
-    Site { site: Box<Site>, plan: Arc<Plan> },
+    Site { site: Box<Site>, plan: Arc<Plan>, tunnels: Tunnels },
     Release(StoredRelease),
 }
 
@@ -37,13 +39,19 @@ enum Source {
 struct Gone;
 
 impl Side {
-    /// A site, which is not checked: it only has to be rendered.
+    /// A site, which is not checked: it only has to be rendered. `tunnels` is their network where the command line or the
+    /// environment names one.
     ///
     /// # Errors
     /// What cannot be read, and templates that do not parse.
-    pub fn of_site(site: &SiteInput, inventory: &InventoryInput) -> Result<Self, BuildError> {
+    pub fn of_site(
+        site: &SiteInput,
+        inventory: &InventoryInput,
+        tunnels: Option<&Sourced<TunnelNetwork>>,
+    ) -> Result<Self, BuildError> {
         let (site, plan) = decide(site, inventory)?;
-        Ok(Self(Source::Site { site: Box::new(site), plan }))
+        let tunnels = Tunnels::new(&site, plan.facts(), tunnels);
+        Ok(Self(Source::Site { site: Box::new(site), plan, tunnels }))
     }
 
     /// A release of a tree.
@@ -61,6 +69,13 @@ impl Side {
         }
     }
 
+    fn tunnel_terms(&self) -> TunnelTerms {
+        match &self.0 {
+            Source::Site { tunnels, .. } => tunnels.terms.clone(),
+            Source::Release(release) => release.manifest().tunnels().clone(),
+        }
+    }
+
     fn node_count(&self) -> usize {
         match &self.0 {
             Source::Site { plan, .. } => plan.facts().len(),
@@ -71,7 +86,7 @@ impl Side {
     /// Gives every node with its documents, in the order of their ids.
     fn each(&self, take: &mut dyn FnMut(NodeState) -> Result<(), Gone>) -> Result<(), BuildError> {
         match &self.0 {
-            Source::Site { site, plan } => each_rendered(site, plan, take),
+            Source::Site { site, plan, tunnels } => each_rendered(site, plan, tunnels, take),
             Source::Release(release) => {
                 for node in release.manifest().nodes() {
                     if take(stored(release, node)?).is_err() {
@@ -108,7 +123,8 @@ pub fn examine(prepared: &Prepared, base: Option<&Side>, observer: &mut dyn Obse
     let Some(base) = base else { return Ok(look_at_all(prepared, observer, None)) };
     let (mut examined, changes) = with_older(base, |pairs| {
         let mut take = |node: NodeState, is_whole: bool| pairs.newer(&node, is_whole);
-        Ok((look_at_all(prepared, observer, Some(&mut take)), origin(&prepared.site)))
+        let examined = look_at_all(prepared, observer, Some(&mut take));
+        Ok((examined, origin(&prepared.site), prepared.tunnels.terms.clone()))
     })?;
     examined.changes = Some(changes);
     Ok(examined)
@@ -128,7 +144,7 @@ fn look_at_all(prepared: &Prepared, observer: &mut dyn Observer, mut take: Optio
         documents += node.documents.len();
         incomplete += usize::from(!is_whole);
         if let Some(take) = &mut take {
-            take(state(&prepared.site, &plan.facts()[node.index], &node), is_whole);
+            take(state(&prepared.site, &prepared.tunnels, &plan.facts()[node.index], &node), is_whole);
         }
         Ok::<(), Infallible>(())
     });
@@ -158,7 +174,7 @@ pub fn changes_between(
             pairs.newer(&node, true);
             Ok(())
         })?;
-        Ok(((), newer.origin()))
+        Ok(((), newer.origin(), newer.tunnel_terms()))
     });
     match compared {
         Ok(((), Ok(changes))) => Ok(changes),
@@ -171,19 +187,28 @@ pub fn changes_between(
 /// are made.
 fn with_older<T>(
     older: &Side,
-    newer: impl FnOnce(&mut Pairs) -> Result<(T, Origin), BuildError>,
+    newer: impl FnOnce(&mut Pairs) -> Result<(T, Origin, TunnelTerms), BuildError>,
 ) -> Result<(T, Result<Changes, BuildError>), BuildError> {
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(WAITING_NODES);
         let worker = scope.spawn(move || send_all(older, &sender));
         let mut pairs = Pairs { older: receiver, next: None, comparer: Comparer::new() };
         // When the newer side fails, the receiver is dropped here and the worker ends.
-        let (result, to) = newer(&mut pairs)?;
+        let (result, to, terms) = newer(&mut pairs)?;
         let comparer = pairs.finish();
         let rendered = worker.join().unwrap_or_else(|_| {
             Err(Problem::new("the thread that renders the older side broke down; this is a fault of mds").into())
         });
-        Ok((result, rendered.map(|()| comparer.finish(older.origin(), to))))
+        Ok((
+            result,
+            rendered.map(|()| {
+                let mut changes = comparer.finish(older.origin(), to);
+                let before = older.tunnel_terms();
+                changes.of_tunnels =
+                    TunnelChanges::between((before.network, &before.only), (terms.network, &terms.only));
+                changes
+            }),
+        ))
     })
 }
 
@@ -243,10 +268,12 @@ fn in_common(mut old: NodeState, mut new: NodeState) -> (NodeState, NodeState) {
 fn each_rendered(
     site: &Site,
     plan: &Arc<Plan>,
+    tunnels: &Tunnels,
     take: &mut dyn FnMut(NodeState) -> Result<(), Gone>,
 ) -> Result<(), BuildError> {
     let unchecked: Inspector = Arc::new(|_: &NodeFacts, _: &RenderedNode| Verdict::default());
-    let rendered = render_all(plan, &unchecked, &mut |node| take(state(site, &plan.facts()[node.index], &node)));
+    let rendered =
+        render_all(plan, &unchecked, &mut |node| take(state(site, tunnels, &plan.facts()[node.index], &node)));
     match rendered {
         Ok(_) | Err(Stopped::Sink(Gone)) => Ok(()),
         Err(Stopped::Problems { problems, .. }) => {
@@ -264,24 +291,47 @@ fn origin(site: &Site) -> Origin {
     }
 }
 
-fn state(site: &Site, facts: &NodeFacts, node: &RenderedNode) -> NodeState {
-    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, tunnel_address: _, groups, documents: _ } =
-        entry(facts, BTreeMap::<_, Digest>::new());
+fn state(site: &Site, tunnels: &Tunnels, facts: &NodeFacts, node: &RenderedNode) -> NodeState {
+    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, tunnel_address, groups, documents: _ } =
+        entry(facts, tunnels.address(node.index), BTreeMap::<_, Digest>::new());
     let own_base_url =
         site.nodes.get(&id).and_then(|own| own.cloud_init_base_url.as_ref()).map(|_| facts.base_url.clone());
     let local_hostname = Some(facts.local_hostname.clone());
     let documents = node.documents.clone();
-    NodeState { id, hostname, local_hostname, nid, instance_id, macs, addresses, groups, own_base_url, documents }
+    NodeState {
+        id,
+        hostname,
+        local_hostname,
+        nid,
+        instance_id,
+        macs,
+        addresses,
+        tunnel_address,
+        groups,
+        own_base_url,
+        documents,
+    }
 }
 
 fn stored(release: &StoredRelease, node: &NodeEntry) -> Result<NodeState, BuildError> {
-    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, tunnel_address: _, groups, documents } =
-        node.clone();
+    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, tunnel_address, groups, documents } = node.clone();
     let body = |(name, digest): (_, Digest)| {
         let missing = || Problem::new(format!("the tree has no {name} of node {id}; run `mds verify`"));
         release.object(&digest).ok_or_else(missing).map(|body| (name, digest, body))
     };
     let documents = documents.into_iter().map(body).collect::<Result<_, _>>()?;
     let (local_hostname, own_base_url) = (None, None);
-    Ok(NodeState { id, hostname, local_hostname, nid, instance_id, macs, addresses, groups, own_base_url, documents })
+    Ok(NodeState {
+        id,
+        hostname,
+        local_hostname,
+        nid,
+        instance_id,
+        macs,
+        addresses,
+        tunnel_address,
+        groups,
+        own_base_url,
+        documents,
+    })
 }

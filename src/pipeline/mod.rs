@@ -13,6 +13,7 @@ mod observe;
 mod prepare;
 mod pull;
 mod run;
+mod tunnels;
 mod watch;
 
 pub use changes::Earlier;
@@ -28,4 +29,5 @@ pub use prepare::{
 };
 pub use pull::{PullReport, keep_pulling};
 pub use run::{Built, Updated, draft, publish, publish_changes};
+pub use tunnels::Tunnels;
 pub use watch::{Fingerprint, fingerprint};

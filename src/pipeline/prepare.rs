@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use super::input::{InventoryInput, SiteInput};
 use super::observe::{Observer, Phase};
+use super::tunnels::Tunnels;
 use crate::check::{
     self, Finding, Rulebook, Severity, Waivers, conflicts, secrets_in_meta, severity_faults, site_rule_ids, unused,
     values, waiver_faults, with_severities,
@@ -14,9 +15,9 @@ use crate::check::{
 use crate::inventory::{Inventory, LeftOut, LockHeader, Pull, mock_inventory, parse_any, synthetic_inventory};
 use crate::release::StoreError;
 use crate::render::{GroupOrder, NodeFacts, Plan, RenderProblem};
-use crate::settings::SiteSettings;
+use crate::settings::{SiteSettings, Sourced};
 use crate::site::{RepositoryError, Site};
-use crate::types::{Digest, Place, Problem, Problems};
+use crate::types::{Digest, Place, Problem, Problems, TunnelNetwork};
 
 /// Findings that are given a place in the inventory file.
 const MOST_PLACED: usize = 100;
@@ -36,6 +37,8 @@ pub struct Prepared {
     pub inventory_digest: Digest,
     /// The plan.
     pub plan: Arc<Plan>,
+    /// Its tunnels.
+    pub tunnels: Tunnels,
     /// How its documents are checked.
     pub rulebook: Arc<Rulebook>,
     /// What was found before rendering. Errors among it are reported together with what rendering finds.
@@ -83,11 +86,17 @@ fn counted(findings: &[Finding]) -> String {
     }
 }
 
-/// Reads and decides. Nothing is fetched from a remote repository here: see [`SiteInput::update`].
+/// Reads and decides. Nothing is fetched from a remote repository here: see [`SiteInput::update`]. `tunnels` is their
+/// network where the command line or the environment names one.
 ///
 /// # Errors
 /// What cannot be read. What is wrong otherwise, templates that do not parse among it, is in the findings.
-pub fn prepare(site: &SiteInput, input: &InventoryInput, observer: &mut dyn Observer) -> Result<Prepared, BuildError> {
+pub fn prepare(
+    site: &SiteInput,
+    input: &InventoryInput,
+    tunnels: Option<&Sourced<TunnelNetwork>>,
+    observer: &mut dyn Observer,
+) -> Result<Prepared, BuildError> {
     observer.begin(Phase::Reading);
     let (site, lock, Pull { inventory, remarks, left_out }) = read(site, input)?;
     let inventory_digest = inventory
@@ -95,6 +104,7 @@ pub fn prepare(site: &SiteInput, input: &InventoryInput, observer: &mut dyn Obse
         .map_err(|error| BuildError::from(Problem::new(format!("the inventory has no normal form: {error}"))))?;
     let (plan, broken) = Plan::with_problems(&site, &inventory);
     let mut findings: Vec<Finding> = broken.into_iter().map(Finding::from).collect();
+    let tunnels = Tunnels::new(&site, plan.facts(), tunnels);
     findings.extend(conflicts(&site.settings, plan.facts()));
     findings.extend(values(&site, plan.facts()));
     findings.extend(unused(&site, &inventory, &plan));
@@ -107,7 +117,7 @@ pub fn prepare(site: &SiteInput, input: &InventoryInput, observer: &mut dyn Obse
     let findings = placed(&site, input, findings);
     let (plan, rulebook) = (Arc::new(plan), Arc::new(rulebook));
     let waivers = Waivers::default();
-    Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, rulebook, findings, waivers })
+    Ok(Prepared { site, inventory, lock, left_out, inventory_digest, plan, tunnels, rulebook, findings, waivers })
 }
 
 /// As [`prepare`], without checking anything.

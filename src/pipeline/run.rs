@@ -1,5 +1,7 @@
 //! Rendering into a draft or into a tree.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 
 use super::changes::Earlier;
@@ -105,11 +107,12 @@ fn render_nodes(
     sink: &mut dyn ReleaseSink,
     observer: &mut dyn Observer,
 ) -> Result<Vec<Finding>, BuildError> {
+    sink.set_tunnels(prepared.tunnels.terms.clone());
     let plan = &prepared.plan;
     observer.begin(Phase::Rendering { nodes: nodes.len() });
     let rendered = render_some(plan, nodes, &document_inspector(&prepared.rulebook, plan), &mut |node| {
         observer.node_done();
-        take(sink, &plan.facts()[node.index], node)
+        take(sink, prepared, node)
     });
     let (broken, remarks) = match rendered {
         Ok(remarks) => (Vec::new(), remarks),
@@ -142,16 +145,19 @@ pub(super) fn found_in_documents(
     with_severities(&prepared.site.settings.check, found)
 }
 
-fn take(sink: &mut dyn ReleaseSink, facts: &NodeFacts, node: RenderedNode) -> Result<(), StoreError> {
+fn take(sink: &mut dyn ReleaseSink, prepared: &Prepared, node: RenderedNode) -> Result<(), StoreError> {
+    let (facts, tunnel_address) = (&prepared.plan.facts()[node.index], prepared.tunnels.address(node.index));
     for (_, digest, body) in &node.documents {
         sink.add_hashed(*digest, body)?;
     }
-    sink.add_node(entry(facts, node.documents.into_iter().map(|(name, digest, _)| (name, digest)).collect()));
+    let documents = node.documents.into_iter().map(|(name, digest, _)| (name, digest)).collect();
+    sink.add_node(entry(facts, tunnel_address, documents));
     Ok(())
 }
 
 pub(super) fn entry(
     facts: &NodeFacts,
+    tunnel_address: Option<IpAddr>,
     documents: std::collections::BTreeMap<crate::types::DocumentName, Digest>,
 ) -> NodeEntry {
     let mut addresses: Vec<_> = facts.node.addresses().collect();
@@ -167,7 +173,7 @@ pub(super) fn entry(
         instance_id: facts.instance_id.clone(),
         macs,
         addresses,
-        tunnel_address: None,
+        tunnel_address,
         groups: facts.groups.clone(),
         documents,
     }

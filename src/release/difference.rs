@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::manifest::{Manifest, NodeEntry};
+use crate::compare::TunnelChanges;
 use crate::types::{DocumentName, NodeId};
 
 /// What a release has that another has not, and the other way round.
@@ -15,8 +16,11 @@ pub struct ReleaseDifference {
     pub nodes_added: Vec<NodeId>,
     /// Nodes that only the older release has.
     pub nodes_removed: Vec<NodeId>,
-    /// Nodes of both whose addresses, names or groups differ, whether or not their documents do.
+    /// Nodes of both whose addresses, that in the tunnel among them, names or groups differ, whether or not their documents do.
     pub nodes_changed: Vec<NodeId>,
+    /// What changed about tunnels that is no single node's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnels: Option<TunnelChanges>,
     /// The documents that differ, by name. Documents of added nodes count as added, those of removed ones as removed.
     pub documents: BTreeMap<DocumentName, DocumentDifference>,
 }
@@ -35,7 +39,9 @@ pub struct DocumentDifference {
 /// Compares two releases, the older first.
 #[must_use]
 pub fn diff(older: &Manifest, newer: &Manifest) -> ReleaseDifference {
-    let mut difference = ReleaseDifference::default();
+    let (before, after) = (older.tunnels(), newer.tunnels());
+    let tunnels = TunnelChanges::between((before.network, &before.only), (after.network, &after.only));
+    let mut difference = ReleaseDifference { tunnels, ..ReleaseDifference::default() };
     let (mut old, mut new) = (older.nodes(), newer.nodes());
     loop {
         let order = match (old.first(), new.first()) {
@@ -86,6 +92,7 @@ impl ReleaseDifference {
         self.nodes_added.is_empty()
             && self.nodes_removed.is_empty()
             && self.nodes_changed.is_empty()
+            && self.tunnels.is_none()
             && self.documents.is_empty()
     }
 
@@ -134,6 +141,7 @@ fn same_identity(old: &NodeEntry, new: &NodeEntry) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::manifest::TunnelTerms;
     use super::*;
     use crate::types::Digest;
 
@@ -188,6 +196,20 @@ mod tests {
         assert_eq!(difference.nodes_concerned().len(), 5);
         assert!(!difference.is_empty());
         assert!(diff(&newer, &newer).is_empty());
+    }
+
+    #[test]
+    fn tunnels_are_compared() {
+        let node = |address: &str| NodeEntry { tunnel_address: Some(address.parse().unwrap()), ..node("a", "a", &[]) };
+        let manifest = |address: &str, terms: TunnelTerms| Manifest::new(vec![node(address)]).with_tunnels(terms);
+        let network = Some("10.9.0.1/24".parse().unwrap());
+        let marked = TunnelTerms { network, only: [DocumentName::UserData].into() };
+        let older = manifest("10.9.0.7", TunnelTerms { network, ..TunnelTerms::default() });
+        let difference = diff(&older, &manifest("10.9.0.7", marked.clone()));
+        assert_eq!(difference.tunnels.as_ref().unwrap().only_added, [DocumentName::UserData]);
+        assert!(!difference.is_empty() && difference.nodes_concerned().is_empty());
+        let difference = diff(&manifest("10.9.0.7", marked.clone()), &manifest("10.9.0.8", marked));
+        assert_eq!((ids(&difference.nodes_changed), difference.tunnels), (vec!["a"], None));
     }
 
     #[test]

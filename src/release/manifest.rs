@@ -216,6 +216,27 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_has_the_second_format_when_it_speaks_of_tunnels_and_only_then() {
+        let first_line = |manifest: &Manifest| {
+            let bytes = manifest.to_bytes().unwrap();
+            assert_eq!(Manifest::from_bytes(&bytes).unwrap(), *manifest);
+            String::from_utf8(bytes).unwrap().lines().next().unwrap().to_owned()
+        };
+        let plain = Manifest::new(vec![entry("a")]);
+        assert_eq!(first_line(&plain), r#"{"format":1,"nodes":1,"documents":1}"#);
+        let node = NodeEntry { tunnel_address: Some("10.9.0.7".parse().unwrap()), ..entry("a") };
+        let network = Some(TunnelNetwork::parse("10.9.0.1/24").unwrap());
+        let with_network = Manifest::new(vec![node]).with_tunnels(TunnelTerms { network, only: BTreeSet::new() });
+        assert_eq!(first_line(&with_network), r#"{"format":2,"nodes":1,"documents":1,"tunnel_network":"10.9.0.1/24"}"#);
+        let only = BTreeSet::from([DocumentName::UserData, DocumentName::parse("keys.yaml").unwrap()]);
+        let marked = plain.with_tunnels(TunnelTerms { network: None, only });
+        assert_eq!(
+            first_line(&marked),
+            r#"{"format":2,"nodes":1,"documents":1,"tunnel_only":["user-data","keys.yaml"]}"#
+        );
+    }
+
+    #[test]
     fn a_newer_format_is_named() {
         let bytes = br#"{"format":9,"nodes":0,"documents":0}"#;
         assert!(matches!(Manifest::from_bytes(bytes), Err(ManifestError::NewerFormat { found: 9 })));

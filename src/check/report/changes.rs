@@ -7,7 +7,9 @@ use anstyle::{AnsiColor, Style};
 use super::github::data;
 use super::markdown::{code, escaped, is_invisible};
 use super::words::shortened;
-use crate::compare::{Changes, Diff, DocumentChange, DocumentChangeKind, LineKind, NodeChange, NodeChangeKind};
+use crate::compare::{
+    Changes, Diff, DocumentChange, DocumentChangeKind, LineKind, NodeChange, NodeChangeKind, TunnelChanges,
+};
 use crate::types::{DocumentName, GroupLabel, NodeId, grouped, printable};
 
 /// Changes of documents that a text shows with their lines.
@@ -30,6 +32,9 @@ const ABOUT_MASKS: &str = "Names in angle brackets stand for what is another on 
 pub fn changes_text(changes: &Changes, styled: bool, with_lines: bool) -> String {
     let mut text = String::new();
     line(&mut text, Paint::Plain, &summary(changes));
+    for sentence in of_tunnels(changes) {
+        line(&mut text, paint(styled, Paint::Alarm), &format!("  {sentence}"));
+    }
     for change in changes.of_nodes.iter().take(SHOWN_OF_NODES) {
         let paint = paint(styled, if change.consequence().is_some() { Paint::Alarm } else { Paint::Plain });
         line(&mut text, paint, &format!("  {}", sentence(change)));
@@ -127,6 +132,11 @@ pub(super) fn summary(changes: &Changes) -> String {
     )
 }
 
+/// What changes about tunnels, in sentences.
+fn of_tunnels(changes: &Changes) -> Vec<String> {
+    changes.of_tunnels.as_ref().map(TunnelChanges::sentences).unwrap_or_default()
+}
+
 /// A change of nodes in a sentence.
 fn sentence(change: &NodeChange) -> String {
     let nodes = counted(change.nodes.len(), "node");
@@ -152,6 +162,7 @@ fn sentence(change: &NodeChange) -> String {
         NodeChangeKind::Reordered => format!("groups in another order: {nodes}, {before} is now {after}, {such_as}"),
         NodeChangeKind::InstanceId => values("another instance-id"),
         NodeChangeKind::Addresses => values("other addresses"),
+        NodeChangeKind::TunnelAddress => values("another address in the tunnel"),
         NodeChangeKind::Hostname => values("another hostname"),
         NodeChangeKind::Macs => values("other MAC addresses"),
         NodeChangeKind::Nid => values("another NID"),
@@ -199,8 +210,13 @@ fn counted(number: usize, noun: &str) -> String {
 pub(super) fn changes_markdown(changes: &Changes, room: usize) -> String {
     let text = format!("\n#### What changes\n\n{}\n", escaped(&summary(changes)));
     let mut sheet = Sheet { text, room, left: 0 };
-    for (index, change) in changes.of_nodes.iter().enumerate() {
+    let of_tunnels = of_tunnels(changes);
+    for (index, sentence) in of_tunnels.iter().enumerate() {
         let gap = if index == 0 { "\n" } else { "" };
+        sheet.push(|| format!("{gap}- {}\n", escaped(sentence)));
+    }
+    for (index, change) in changes.of_nodes.iter().enumerate() {
+        let gap = if index == 0 && of_tunnels.is_empty() { "\n" } else { "" };
         let consequence = change.consequence().map(|said| format!("<br>**{}**", escaped(said))).unwrap_or_default();
         sheet.push(|| format!("{gap}- {}{consequence}\n", escaped(&sentence(change))));
     }
@@ -293,6 +309,9 @@ pub(super) fn changes_notice(changes: &Changes) -> String {
         return String::new();
     }
     let mut message = summary(changes);
+    for sentence in of_tunnels(changes) {
+        let _ = write!(message, "\n{sentence}");
+    }
     for change in changes.of_nodes.iter().filter(|change| change.consequence().is_some()) {
         let _ = write!(message, "\n{}", sentence(change));
     }

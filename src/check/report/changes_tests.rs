@@ -16,6 +16,7 @@ fn node(number: usize, name: &str, text: &str) -> NodeState {
         instance_id: format!("x{number}"),
         macs: Vec::new(),
         addresses: Vec::new(),
+        tunnel_address: None,
         groups: vec![GroupLabel::parse("compute").unwrap()],
         own_base_url: None,
         documents: vec![(
