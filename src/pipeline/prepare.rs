@@ -106,6 +106,8 @@ pub fn prepare(
     let mut findings: Vec<Finding> = broken.into_iter().map(Finding::from).collect();
     let tunnels = Tunnels::new(&site, plan.facts(), tunnels);
     findings.extend(conflicts(&site.settings, plan.facts()));
+    let (network, too_small) = (tunnels.network.as_ref(), tunnels.too_small.as_ref());
+    findings.extend(check::tunnels(&site, plan.facts(), network, too_small));
     findings.extend(values(&site, plan.facts()));
     findings.extend(unused(&site, &inventory, &plan));
     findings.extend(check::inventory(&site, &inventory, &remarks));

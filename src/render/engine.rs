@@ -14,7 +14,7 @@ pub(super) const META_DATA: &str = "templates/meta-data";
 /// The template of user-data, for nodes that have no file of their own and no default.
 pub(super) const USER_DATA: &str = "templates/user-data";
 /// The template of vendor-data.
-pub(super) const VENDOR_DATA: &str = "templates/vendor-data";
+pub(crate) const VENDOR_DATA: &str = "templates/vendor-data";
 /// The template of network-config.
 pub(crate) const NETWORK_CONFIG: &str = "templates/network-config";
 

@@ -23,7 +23,7 @@ mod yaml;
 
 pub use context::NODE_NAMES;
 pub use engine::DOCUMENT_TEMPLATES;
-pub(crate) use engine::NETWORK_CONFIG;
+pub(crate) use engine::{NETWORK_CONFIG, VENDOR_DATA};
 pub use facts::{GroupOrder, NodeFacts};
 pub use node::{NodeRenderer, RenderedNode};
 pub use origins::{NamedValue, Origin, Origins, Source};

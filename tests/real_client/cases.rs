@@ -16,10 +16,14 @@ pub(crate) const WITHOUT_CASE: &[(&str, &str)] = &[
     ("duplicate-nid", "both machines boot, and are called alike"),
     ("duplicate-node", "the inventory of a site cannot say it, but SMD"),
     ("include-cycle", "nothing is built"),
+    ("include-outside-tunnel", "it takes a server with tunnels, and a node with one"),
     ("network-config-duplicate-address", "two machines take packets from each other"),
     ("reserved-node-id", "other machines are given what is this one's"),
     ("site-rule", "the site is not checked as it says, while its documents may be good"),
     ("template", "nothing is built"),
+    ("tunnel-network-overlap", "the node boots, and does not reach another machine"),
+    ("tunnel-network-too-small", "nothing is built"),
+    ("tunnel-required-without-network", "it takes a server that refuses what has a mark"),
     ("unreadable-site", "nothing is built"),
 ];
 

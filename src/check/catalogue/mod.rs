@@ -6,6 +6,7 @@ mod merging;
 mod network;
 mod secrets;
 mod site;
+mod tunnels;
 
 use std::sync::LazyLock;
 
@@ -66,8 +67,16 @@ impl<'a> AnyRule<'a> {
 
 /// Every rule, sorted by id.
 pub static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
-    let mut sorted =
-        [documents::RULES, inventory::RULES, merging::RULES, network::RULES, secrets::RULES, site::RULES].concat();
+    let mut sorted = [
+        documents::RULES,
+        inventory::RULES,
+        merging::RULES,
+        network::RULES,
+        secrets::RULES,
+        site::RULES,
+        tunnels::RULES,
+    ]
+    .concat();
     sorted.sort_by_key(|rule| rule.id);
     sorted
 });
