@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use mds::release::export;
+use mds::release::{export, export_with_tunnel_only};
 use serde_json::json;
 
 use super::arguments::{TreeArguments, release_of};
@@ -29,6 +29,9 @@ pub(crate) struct ExportArguments {
     /// The release: its id, or the first digits of it [default: the current one]
     #[arg(long, value_name = "ID")]
     release: Option<String>,
+    /// Write documents that are served through a WireGuard tunnel only as well: whoever reads the files has them
+    #[arg(long)]
+    with_tunnel_only: bool,
     #[command(flatten)]
     tree: TreeArguments,
 }
@@ -36,7 +39,10 @@ pub(crate) struct ExportArguments {
 pub(crate) fn run(arguments: &ExportArguments, output: &Output) -> Result<ExitCode, CliError> {
     let tree = arguments.tree.open()?;
     let release = release_of(&tree, arguments.release.as_deref())?;
-    let report = export(&tree, release, &arguments.folder)?;
+    let report = match arguments.with_tunnel_only {
+        true => export_with_tunnel_only(&tree, release, &arguments.folder),
+        false => export(&tree, release, &arguments.folder),
+    }?;
     let mut text = format!(
         "wrote {} of {} to {}\n",
         counted(report.documents, "document"),

@@ -1,5 +1,6 @@
 //! What can go wrong with a tree, each as a sentence that names the file and what to do.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -160,6 +161,20 @@ pub enum StoreError {
         /// The node.
         node: NodeId,
     },
+    /// The release has documents that are for tunnels only, and plain files keep nobody from having them.
+    #[error(
+        "release {} has documents that are served through a WireGuard tunnel only: {}; nothing was written, as a plain \
+         web server gives them to anybody; take the mark away in the site, or export them all the same with \
+         --with-tunnel-only",
+        release.short(),
+        listed(documents)
+    )]
+    ForTunnelsOnly {
+        /// The release.
+        release: ReleaseId,
+        /// The documents.
+        documents: BTreeSet<DocumentName>,
+    },
     /// The folder to export to holds things that are not an export.
     #[error("{} is not empty and not an export of mds (it has no `{marker}`); choose an empty or a new folder", path.display())]
     NotAnExport {
@@ -168,6 +183,10 @@ pub enum StoreError {
         /// The file that marks an export.
         marker: &'static str,
     },
+}
+
+fn listed(documents: &BTreeSet<DocumentName>) -> String {
+    documents.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn holder(pid: Option<u32>) -> String {

@@ -1,6 +1,6 @@
 //! Export: a release as plain folders that any web server can serve, `root …/by-address/$remote_addr` being enough.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -53,10 +53,31 @@ pub struct ExportReport {
 /// each of the three folders by itself. Until then it stays as it was.
 ///
 /// # Errors
-/// When there is no such release, it is not whole, the folder holds other things, or cannot be written.
+/// When there is no such release, it is not whole, it has documents that are for tunnels only, the folder holds other
+/// things, or cannot be written.
 pub fn export(tree: &Tree, release: ReleaseId, folder: &Path) -> Result<ExportReport, StoreError> {
+    let release = tree.open_release(release)?;
+    let only = &release.manifest().tunnels().only;
+    let all = release.manifest().nodes().iter().flat_map(|node| node.documents.keys());
+    // In plain folders nothing keeps anybody from having them.
+    let refused: BTreeSet<DocumentName> = all.filter(|name| only.contains(*name)).cloned().collect();
+    if !refused.is_empty() {
+        return Err(StoreError::ForTunnelsOnly { release: release.id(), documents: refused });
+    }
+    export_release(&release, folder)
+}
+
+/// As [`export`], and writes documents that are for tunnels only as well.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_with_tunnel_only(tree: &Tree, release: ReleaseId, folder: &Path) -> Result<ExportReport, StoreError> {
+    export_release(&tree.open_release(release)?, folder)
+}
+
+fn export_release(release: &StoredRelease, folder: &Path) -> Result<ExportReport, StoreError> {
     let (folder, exists) = target(folder)?;
-    export_to(&tree.open_release(release)?, &folder, exists, exists && is_mount_point(&folder))
+    export_to(release, &folder, exists, exists && is_mount_point(&folder))
 }
 
 fn export_to(

@@ -32,7 +32,7 @@ pub use difference::{DocumentDifference, ReleaseDifference, diff};
 pub use disk::{Disk, DiskFile, FILE_MODE, FOLDER_MODE, READ_ONLY_MODE, RealDisk};
 pub use draft::{DraftRelease, ReleaseSink};
 pub use error::StoreError;
-pub use export::{ExportReport, export};
+pub use export::{ExportReport, export, export_with_tunnel_only};
 pub use inputs::Inputs;
 pub use lock::{Switched, TreeLock};
 pub use manifest::{FORMAT, Manifest, ManifestError, NodeEntry, TunnelTerms};
