@@ -11,25 +11,23 @@ mod kind;
 #[path = "schemas/verdicts.rs"]
 mod verdicts;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use kind::{Kind, errors, schema};
 use mds::check::{Finding, RULES, ReportFormat, ReportSubject, Waived, report};
-use mds::compare::{Comparer, NodeState, Origin};
-use mds::pipeline::{InventoryInput, NoObserver, Prepared, SiteInput, prepare, publish};
+use mds::compare::{Comparer, NodeState, Origin, TunnelChanges};
+use mds::pipeline::{InventoryInput, NoObserver, SiteInput, prepare, publish};
 use mds::release::Tree;
+use mds::settings::{Source, Sourced};
 use mds::types::{Digest, DocumentName, GroupLabel, NodeId, Place, Problem, ReleaseId};
 use serde_json::Value;
 
 /// The top of the repository.
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn prepared(site: &Path) -> Prepared {
-    prepare(&SiteInput::Folder(site.to_owned()), &InventoryInput::Site, &mut NoObserver).unwrap()
 }
 
 /// The files below a folder that have a schema, with what they are.
@@ -93,7 +91,10 @@ fn what_a_build_writes_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     let tree = Tree::open_or_create(folder.path().join("tree")).unwrap();
     let time: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-    let prepared = prepared(&repository().join("site"));
+    let site = SiteInput::Folder(repository().join("site"));
+    let network = Sourced::new("100.97.0.1/16".parse().unwrap(), Source::Default);
+    let mut prepared = prepare(&site, &InventoryInput::Site, Some(&network), &mut NoObserver).unwrap();
+    prepared.tunnels.terms.only.insert(DocumentName::UserData);
     let published = publish(&prepared, &mut tree.lock().unwrap(), time, &mut NoObserver).unwrap();
     let release = folder.path().join("tree/releases").join(published.id.to_string());
 
@@ -162,6 +163,7 @@ fn a_report_of_changes_is_valid_and_has_all_that_its_schema_has() {
         instance_id: id.to_owned(),
         macs: Vec::new(),
         addresses: Vec::new(),
+        tunnel_address: None,
         groups: groups.iter().map(|label| GroupLabel::parse(label).unwrap()).collect(),
         own_base_url: None,
         documents: vec![(DocumentName::UserData, Digest::of(text.as_bytes()), text.to_owned().into())],
@@ -175,7 +177,10 @@ fn a_report_of_changes_is_valid_and_has_all_that_its_schema_has() {
         let mut comparer = Comparer::new();
         comparer.add(Some(&node("x1", &["a"], "one\n")), Some(&node("x1", &["b"], "two\n")));
         comparer.add(None, Some(&node("x2", &["b"], "two\n")));
-        let changes = comparer.finish(from.clone(), sides[0].clone());
+        let mut changes = comparer.finish(from.clone(), sides[0].clone());
+        let network = Some("10.9.0.1/24".parse().unwrap());
+        changes.of_tunnels =
+            TunnelChanges::between((None, &BTreeSet::new()), (network, &[DocumentName::UserData].into()));
         let subject = ReportSubject { changes: Some(&changes), ..ReportSubject::default() };
         let value: Value = serde_json::from_str(&report(ReportFormat::Json, &subject)).unwrap();
         assert_eq!(errors(Kind::Report, &value), [""; 0]);
@@ -185,6 +190,7 @@ fn a_report_of_changes_is_valid_and_has_all_that_its_schema_has() {
         for (definition, inside) in [
             ("", ""),
             ("/$defs/changes", "/changes"),
+            ("/$defs/tunnel_changes", "/changes/of_tunnels"),
             ("/$defs/node_change", "/changes/of_nodes/0"),
             ("/$defs/document_change", "/changes/of_documents/0"),
         ] {

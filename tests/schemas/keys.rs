@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mds::inventory::parse_inventory;
 use mds::settings::{
     ServeFlags, ServeSettings, SiteSettings, SmdFile, SmdFlags, SmdSettings, Source, Sourced, TokenSmithFile,
-    parse_settings,
+    WireguardFlags, WireguardSettings, parse_settings,
 };
 use mds::types::{NodeId, Secret};
 use serde_json::{Map, Value, json};
@@ -44,10 +44,12 @@ fn every_key_of_a_parser_is_in_its_schema_and_the_other_way_round() {
         (Kind::Settings, table("network_config"), "/properties/network_config"),
         (Kind::Settings, table("groups"), "/properties/groups"),
         (Kind::Settings, table("vendor_data"), "/properties/vendor_data"),
+        (Kind::Settings, table("documents.user-data"), "/$defs/document"),
         (Kind::Settings, table("render"), "/properties/render"),
         (Kind::Settings, table("check"), "/properties/check"),
         (Kind::Settings, table("[check.waivers]"), "/$defs/waiver"),
         (Kind::Settings, table("serve"), "/properties/serve"),
+        (Kind::Settings, table("wireguard"), "/properties/wireguard"),
         (Kind::Group, "nothing: 1\n".to_owned(), ""),
         (Kind::Node, "nothing: 1\n".to_owned(), ""),
         (Kind::Inventory, r#"{"format":1,"nodes":[],"nothing":1}"#.to_owned(), ""),
@@ -93,6 +95,17 @@ fn settings_that_state_every_default_are_the_same_as_none() {
         })
     };
     assert_eq!(resolve(std::mem::take(&mut settings.serve)), resolve(SiteSettings::default().serve));
+    let tunnels = |file| {
+        let server = Sourced::new("10.9.0.1/24".parse().unwrap(), Source::Flag("--wireguard-server"));
+        let flags = WireguardFlags { server: Some(server), ..WireguardFlags::default() };
+        let settings = WireguardSettings::resolve(flags, file, "mds.toml").unwrap().unwrap();
+        // Where a value came from differs.
+        let (listen, only) = (settings.listen.value, settings.only.value);
+        let times = (settings.idle, settings.max_age);
+        let rates = (settings.max_asks_per_minute, settings.max_handshakes_per_second);
+        format!("{:?}", (listen, only, times, rates, settings.endpoint, settings.arm, settings.admins))
+    };
+    assert_eq!(tunnels(std::mem::take(&mut settings.wireguard)), tunnels(<_>::default()));
     let (smd, tokensmith) = (&mut settings.inventory.smd, &mut settings.inventory.tokensmith);
     assert_eq!(resolved(std::mem::take(smd), std::mem::take(tokensmith)), resolved(<_>::default(), <_>::default()));
     assert_eq!(settings, SiteSettings::default());

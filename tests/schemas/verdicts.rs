@@ -26,6 +26,12 @@ fn right() -> Vec<(Kind, &'static str)> {
         "[[check.waivers]]\nrule = \"x\"\nreason = \"y\"\nuntil = 2026-12-31\n[[check.waivers]]\nrule = \"x\"\nfile = \"groups/**/*.{yaml,sh}\"\nnodes = [\"x1*\"]\ngroups = [\"a\"]\nreason = \"y\"\nuntil = \"2026-12-31\"\n",
         "[serve]\nlisten = [\"0.0.0.0:0\", \"[::1]:8080\"]\ntrusted_proxies = [\"::1/128\", \"10.0.0.0/8\"]\nprefixes = [\"/a/b.c/\", \"a\", \"/\", \"\"]\npoll = 1\n",
         "[serve]\ntrusted_proxies = []\nprefixes = []\n",
+        "[wireguard]\nserver = \"100.97.0.1/16\"\nlisten = \"[::]:51820\"\nendpoint = \"head.example:51820\"\nonly = true\narm = \"window\"\nidle = 1\nmax_age = 1\nmax_asks_per_minute = 1\nmax_handshakes_per_second = 1\nadmins = [\"10.0.0.0/8\"]\n",
+        "[wireguard]\nserver = \"fd00::1/64\"\nendpoint = \"[fd00::1]:1\"\narm = \"once\"\nadmins = []\n",
+        "[wireguard]\nserver = \"10.0.0.1/8\"\n",
+        "[wireguard]\nserver = \"10.0.0.0/31\"\n",
+        "[wireguard]\nserver = \"fd00::/127\"\n",
+        "[documents.user-data]\nrequire = \"wireguard\"\n[documents.meta-data]\n",
     ];
     let groups = [
         "",
@@ -34,6 +40,7 @@ fn right() -> Vec<(Kind, &'static str)> {
         "description: x\nmeta: {a: [1, null, {b: 0.5}], 'any key': true}\nrender: server\n",
         "render: client\n",
         "render: auto\n",
+        "require: wireguard\n",
         // What is left when all lines below a key are commented out.
         "description:\nmeta:\n",
         "description: 1\n",
@@ -56,6 +63,8 @@ fn right() -> Vec<(Kind, &'static str)> {
     ];
     let lines = [
         r#"{"format":1,"nodes":0,"documents":0}"#,
+        r#"{"format":2,"nodes":0,"documents":0,"tunnel_network":"100.97.0.1/16","tunnel_only":["user-data","a.yaml"]}"#,
+        r#"{"id":"n","hostname":"h","instance_id":"i","macs":[],"addresses":[],"tunnel_address":"fd00::7","groups":[],"documents":{}}"#,
         r#"{"id":"n","hostname":"h","nid":7,"instance_id":"i","macs":["b4:2e:99:be:1a:6d"],"addresses":["10.0.0.1","fd00::1"],"groups":["g"],"documents":{}}"#,
         r#"{"id":"n","hostname":"h","instance_id":"i","macs":[],"addresses":[],"groups":[],"documents":{"meta-data":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262","a:b.yaml":"af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"}}"#,
     ];
@@ -141,6 +150,22 @@ fn wrong() -> Vec<(Kind, &'static str)> {
         "[serve]\nprefixes = [\"/a/../b\"]\n",
         "[serve]\nprefixes = [\"..\"]\n",
         "[serve]\npoll = 0\n",
+        "[wireguard]\nserver = \"100.97.0.1\"\n",
+        "[wireguard]\nserver = \"10.0.0.1/7\"\n",
+        "[wireguard]\nserver = \"10.0.0.1/32\"\n",
+        "[wireguard]\nserver = \"fd00::1/31\"\n",
+        "[wireguard]\nserver = \"fd00::1/128\"\n",
+        "[wireguard]\nserver = \"100.97.0.1/16\"\nendpoint = \"head\"\n",
+        "[wireguard]\nserver = \"100.97.0.1/16\"\nendpoint = \"head:0\"\n",
+        "[wireguard]\nlisten = \"51820\"\n",
+        "[wireguard]\narm = \"never\"\n",
+        "[wireguard]\nserver = \"100.97.0.1/16\"\nidle = 0\n",
+        "[wireguard]\nserver = \"100.97.0.1/16\"\nmax_asks_per_minute = 0\n",
+        "[wireguard]\nadmins = [\"10.0.0.1\"]\n",
+        "[documents.userdata]\nrequire = \"wireguard\"\n",
+        "[documents.\"a.yaml\"]\nrequire = \"wireguard\"\n",
+        "[documents.user-data]\nrequire = \"tls\"\n",
+        "[documents.user-data]\nrequire = true\n",
     ];
     let groups = [
         "[]\n",
@@ -152,6 +177,8 @@ fn wrong() -> Vec<(Kind, &'static str)> {
         "render: Client\n",
         "render: mds\n",
         "render: null\n",
+        "require: WireGuard\n",
+        "require: [wireguard]\n",
         "template: x\n",
     ];
     let nodes = [
@@ -210,7 +237,9 @@ fn wrong() -> Vec<(Kind, &'static str)> {
     ];
     let lines = [
         "{}",
-        r#"{"format":2,"nodes":0,"documents":0}"#,
+        r#"{"format":3,"nodes":0,"documents":0}"#,
+        r#"{"format":2,"nodes":0,"documents":0,"tunnel_network":"100.97.0.1"}"#,
+        r#"{"format":2,"nodes":0,"documents":0,"tunnel_only":["passwd"]}"#,
         r#"{"format":1,"nodes":0}"#,
         r#"{"id":"../n","hostname":"h","instance_id":"i","macs":[],"addresses":[],"groups":[],"documents":{}}"#,
         r#"{"id":"n","instance_id":"i","macs":[],"addresses":[],"groups":[],"documents":{}}"#,
