@@ -25,11 +25,17 @@ pub struct LivePeer {
     last_handshake: AtomicU64,
     origin: Instant,
     endpoint: Mutex<Option<SocketAddr>>,
+    /// The start of the last handshake that was accepted, kept after its keys were dropped: so that whoever saw it
+    /// cannot send it once more.
+    last_initiation: Mutex<Option<Box<[u8; LivePeer::INITIATION]>>>,
     received: AtomicU64,
     sent: AtomicU64,
 }
 
 impl LivePeer {
+    /// The length of the message that starts a handshake.
+    pub(super) const INITIATION: usize = 148;
+
     /// A peer that has not spoken yet.
     #[must_use]
     pub fn new(node: NodeId, key: WireguardKey, address: IpAddr) -> Self {
@@ -42,6 +48,7 @@ impl LivePeer {
             last_handshake: AtomicU64::new(0),
             origin: Instant::now(),
             endpoint: Mutex::new(None),
+            last_initiation: Mutex::new(None),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
         }
@@ -85,6 +92,20 @@ impl LivePeer {
     /// Where the peer's authenticated packets come from.
     pub fn endpoint(&self) -> Option<SocketAddr> {
         *self.endpoint.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the start of a handshake that was accepted.
+    pub(super) fn note_initiation(&self, initiation: &[u8; Self::INITIATION]) {
+        let mut last = self.last_initiation.lock().unwrap_or_else(PoisonError::into_inner);
+        match last.as_mut() {
+            Some(last) => **last = *initiation,
+            None => *last = Some(Box::new(*initiation)),
+        }
+    }
+
+    /// The start of the last handshake that was accepted.
+    pub(super) fn last_initiation(&self) -> Option<[u8; Self::INITIATION]> {
+        self.last_initiation.lock().unwrap_or_else(PoisonError::into_inner).as_deref().copied()
     }
 
     /// Counts bytes of packets of the peer.

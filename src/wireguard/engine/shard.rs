@@ -1,0 +1,441 @@
+//! One part of the engine: a thread that has its own socket, and its own nodes' tunnels, and shares neither.
+//!
+//! The kernel gives each address's datagrams to one of the sockets. A node's tunnel belongs to the shard that heard of
+//! it first; should its packets come elsewhere later, they are handed over.
+
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use smoltcp::time::Instant as NetInstant;
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+
+use super::TunnelService;
+use super::counters::{Counters, Held, count};
+use super::device::Outbox;
+use super::inner::{Inner, Unfit, inspect};
+use super::net::Net;
+use super::stream::{Signal, TunnelStream};
+use super::tunnels::{self, Tunnel, Tunnels};
+use crate::wireguard::noise::{
+    Admission, BoringNoise, COOKIE, Due, INITIATION, Kind, Noise, Received, TunnelNoise, fingerprint,
+};
+use crate::wireguard::{LivePeer, Roster};
+
+/// How many datagrams are taken before handlers have their turn.
+const BATCH: usize = 64;
+/// How many datagrams may wait for another shard.
+pub(super) const INBOX: usize = 4096;
+/// How many connections there may be in all tunnels together.
+const CONNECTIONS: u64 = 65_536;
+/// How often the protocol's timers are looked at. They count in seconds.
+const SWEEP: Duration = Duration::from_millis(250);
+/// The greatest datagram that there is.
+const DATAGRAM: usize = 65_536;
+
+/// A datagram that came to a shard that does not have its tunnel.
+pub(super) enum Forwarded {
+    /// The start of a handshake that was looked at.
+    Initiation(Arc<LivePeer>, SocketAddr, Box<[u8; INITIATION]>),
+    /// Any other.
+    Other(SocketAddr, Vec<u8>),
+}
+
+/// What all shards share.
+pub(super) struct Shared {
+    pub(super) noise: BoringNoise,
+    pub(super) roster: Arc<Roster>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) server: IpAddr,
+    pub(super) ports: Vec<u16>,
+    pub(super) service: Arc<dyn TunnelService>,
+    pub(super) inboxes: Vec<mpsc::Sender<Forwarded>>,
+}
+
+/// What wakes a shard. It outlives a failure of the shard.
+pub(super) struct Wakers {
+    pub(super) socket: UdpSocket,
+    pub(super) inbox: mpsc::Receiver<Forwarded>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// One part of the engine.
+pub(super) struct Shard {
+    number: usize,
+    shared: Arc<Shared>,
+    tunnels: Tunnels,
+    signal: Rc<Signal>,
+    /// When stacks want their turn, soonest first. Entries that a stack does not know of any more are old.
+    deadlines: BinaryHeap<Reverse<(NetInstant, u32)>>,
+    outbox: Outbox,
+    /// Where messages are opened and sealed.
+    scratch: Box<[u8]>,
+    origin: Instant,
+    next_sweep: Instant,
+}
+
+impl Shard {
+    pub(super) fn new(number: usize, shared: Arc<Shared>) -> Self {
+        let origin = Instant::now();
+        Self {
+            number,
+            shared,
+            tunnels: Tunnels::default(),
+            signal: Rc::default(),
+            deadlines: BinaryHeap::new(),
+            outbox: Outbox::default(),
+            scratch: vec![0; DATAGRAM + INITIATION].into(),
+            origin,
+            next_sweep: origin + SWEEP,
+        }
+    }
+
+    /// Runs until it is told to stop. To be called within a set of local tasks.
+    pub(super) async fn run(mut self, wakers: &mut Wakers) {
+        let mut datagram = vec![0; DATAGRAM];
+        loop {
+            let wake = tokio::time::Instant::from_std(self.wake_at());
+            let mut forwarded = None;
+            tokio::select! {
+                // An error means that nobody can say stop any more.
+                stop = wakers.stop.wait_for(|stop| *stop) => {
+                    drop(stop);
+                    return;
+                }
+                _ = wakers.socket.readable() => {}
+                message = wakers.inbox.recv() => forwarded = message,
+                () = self.signal.wait() => {}
+                () = tokio::time::sleep_until(wake) => {}
+            }
+            if let Some(message) = forwarded {
+                self.on_forwarded(message, &wakers.socket);
+            }
+            for _ in 0..BATCH {
+                let Ok(message) = wakers.inbox.try_recv() else { break };
+                self.on_forwarded(message, &wakers.socket);
+            }
+            if let Err(error) = self.receive(&wakers.socket, &mut datagram) {
+                count(&self.shared.counters.receive_errors);
+                tracing::debug!("WireGuard's socket: {error}");
+                // Should it be an error that does not go away, the thread must not spin.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            self.turn(&wakers.socket);
+            // Handlers run now, and write; then what they wrote goes out together.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Takes some of the datagrams that have come.
+    fn receive(&mut self, socket: &UdpSocket, datagram: &mut [u8]) -> io::Result<()> {
+        for _ in 0..BATCH {
+            match socket.try_recv_from(datagram) {
+                Ok((length, from)) => self.on_datagram(from, &datagram[..length], socket),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn on_forwarded(&mut self, message: Forwarded, socket: &UdpSocket) {
+        match message {
+            Forwarded::Initiation(peer, from, initiation) => self.on_own_initiation(peer, from, &initiation, socket),
+            Forwarded::Other(from, datagram) => self.on_datagram(from, &datagram, socket),
+        }
+    }
+
+    fn on_datagram(&mut self, from: SocketAddr, datagram: &[u8], socket: &UdpSocket) {
+        match Kind::of(datagram) {
+            None => count(&self.shared.counters.malformed),
+            Some(Kind::Initiation) => {
+                if let Ok(initiation) = datagram.try_into() {
+                    self.on_initiation(from, initiation, socket);
+                }
+            }
+            Some(Kind::Of { session, data }) => match tunnels::shard_and_slot(session) {
+                (shard, slot) if shard == self.number => self.on_message(slot, session, data, from, datagram, socket),
+                (shard, _) => self.forward(shard, || Forwarded::Other(from, datagram.to_vec())),
+            },
+        }
+    }
+
+    /// Hands a datagram to another shard. When that has too many waiting, it is dropped: nodes send again.
+    fn forward(&self, shard: usize, message: impl FnOnce() -> Forwarded) {
+        let counters = &self.shared.counters;
+        match self.shared.inboxes.get(shard) {
+            None => count(&counters.unknown_sessions),
+            Some(inbox) => match inbox.try_reserve() {
+                Ok(place) => place.send(message()),
+                Err(_) => count(&counters.overflows),
+            },
+        }
+    }
+
+    fn on_initiation(&mut self, from: SocketAddr, initiation: &[u8; INITIATION], socket: &UdpSocket) {
+        let shared = Arc::clone(&self.shared);
+        let mut cookie = [0; COOKIE];
+        let key = match shared.noise.admit(from.ip(), initiation, &mut cookie) {
+            Admission::Key(key) => key,
+            Admission::Cookie => {
+                count(&shared.counters.cookies_sent);
+                return transmit(socket, &shared.counters, from, &cookie);
+            }
+            Admission::Refused => return count(&shared.counters.malformed),
+        };
+        let Some(peer) = shared.roster.get(&key) else { return count(&shared.counters.unknown_keys) };
+        // Another engine with the same roster may have had more shards.
+        let owner = peer.claim(self.number) % shared.inboxes.len().max(1);
+        if owner == self.number {
+            self.on_own_initiation(peer, from, initiation, socket);
+        } else {
+            self.forward(owner, || Forwarded::Initiation(peer, from, Box::new(*initiation)));
+        }
+    }
+
+    /// Takes the start of a handshake of a node of this shard.
+    fn on_own_initiation(
+        &mut self,
+        peer: Arc<LivePeer>,
+        from: SocketAddr,
+        initiation: &[u8; INITIATION],
+        socket: &UdpSocket,
+    ) {
+        let counters = Arc::clone(&self.shared.counters);
+        let mut known = self.tunnels.find(&peer.key);
+        if let Some(slot) = known {
+            let same = self.tunnels.get_mut(slot).is_some_and(|tunnel| Arc::ptr_eq(&tunnel.peer, &peer));
+            if !same {
+                self.tunnels.remove(slot);
+                known = None;
+            }
+        }
+        if peer.has_ended() {
+            return count(&counters.unknown_keys);
+        }
+        let last = peer.last_initiation();
+        if last.as_ref().is_some_and(|last| fingerprint(last) == fingerprint(initiation)) {
+            return count(&counters.replays);
+        }
+        let mut fresh = None;
+        let tunnel = match known.and_then(|slot| self.tunnels.get_mut(slot)) {
+            Some(tunnel) => tunnel,
+            None => {
+                let Some(slot) = self.tunnels.vacant() else { return count(&counters.overflows) };
+                let mut noise = self.shared.noise.tunnel(&peer.key, tunnels::index(self.number, slot));
+                if let Some(last) = last {
+                    // A tunnel whose keys were dropped has forgotten which handshakes are old. So it is shown the last
+                    // one first; nobody gets the answer.
+                    let _ = noise.receive(from.ip(), &last, &mut self.scratch);
+                }
+                let held = Held::new(&counters, |counters| &counters.live_tunnels);
+                let peer = Arc::clone(&peer);
+                let tunnel = Tunnel { peer, noise, endpoint: None, unconfirmed: None, net: None, _held: held };
+                &mut fresh.insert((slot, tunnel)).1
+            }
+        };
+        match tunnel.noise.receive(from.ip(), initiation, &mut self.scratch) {
+            Received::Started(answer) => {
+                tunnel.unconfirmed = answer.get(4..8).and_then(|id| id.try_into().ok()).map(u32::from_le_bytes);
+                peer.note_initiation(initiation);
+                count(&counters.handshakes);
+                // To where it was asked, but no further: the node's address changes when it proves that it can answer.
+                transmit(socket, &counters, from, answer);
+                if let Some((slot, tunnel)) = fresh {
+                    self.tunnels.insert(slot, tunnel);
+                }
+            }
+            Received::Replay => count(&counters.replays),
+            _ => count(&counters.unproven),
+        }
+    }
+
+    /// Takes a message for a session of this shard.
+    fn on_message(
+        &mut self,
+        slot: u32,
+        session: u32,
+        data: bool,
+        from: SocketAddr,
+        datagram: &[u8],
+        socket: &UdpSocket,
+    ) {
+        let now = Instant::now();
+        let net_now = self.net_time(now);
+        let shared = Arc::clone(&self.shared);
+        let counters = &shared.counters;
+        let Some(tunnel) = self.tunnels.get_mut(slot) else { return count(&counters.unknown_sessions) };
+        if tunnel.peer.has_ended() {
+            count(&counters.unknown_sessions);
+            return self.tunnels.remove(slot);
+        }
+        let received = tunnel.noise.receive(from.ip(), datagram, &mut self.scratch);
+        match received {
+            Received::Replay => return count(&counters.replays),
+            Received::Refused => return count(&counters.unproven),
+            // A cookie does not prove who sent it.
+            Received::Cookie | Received::Started(_) => return,
+            Received::Completed(_) | Received::Packet(_) | Received::Keepalive => {}
+        }
+        tunnel.peer.count_received(datagram.len() as u64);
+        if tunnel.endpoint != Some(from) {
+            tunnel.endpoint = Some(from);
+            tunnel.peer.note_endpoint(SocketAddr::new(from.ip().to_canonical(), from.port()));
+        }
+        if !data || tunnel.unconfirmed == Some(session) {
+            tunnel.unconfirmed = None;
+            tunnel.peer.note_handshake(now);
+        }
+        let packet = match received {
+            Received::Completed(message) => {
+                tunnel.peer.count_sent(message.len() as u64);
+                return transmit(socket, counters, from, message);
+            }
+            Received::Packet(packet) => packet,
+            _ => return,
+        };
+        let ports = match inspect(packet, tunnel.peer.address, shared.server) {
+            Err(Unfit::Spoofed) => return count(&counters.spoofed_sources),
+            Err(Unfit::Unwanted) => return count(&counters.unwanted),
+            Ok(Inner::Echo) => None,
+            Ok(Inner::Tcp { remote, local, opens }) => Some((remote, local, opens)),
+        };
+        let net = tunnel.net.get_or_insert_with(|| Rc::new(RefCell::new(Net::new(shared.server, net_now, counters))));
+        let mut net = net.borrow_mut();
+        if let Some((remote, local, true)) = ports
+            && shared.ports.contains(&local)
+            && !net.has(remote, local)
+        {
+            if net.is_full() || counters.open_connections.load(Ordering::Relaxed) >= CONNECTIONS {
+                // Without an answer the node tries again in a second; a refusal would cost it the document.
+                self.signal.mark(slot, &mut net);
+                return count(&counters.refused_connections);
+            }
+            net.listen(remote, local, net_now);
+        }
+        net.receive(packet, ports.map(|(remote, local, _)| (remote, local)), net_now, &mut self.outbox);
+        self.signal.mark(slot, &mut net);
+        drop(net);
+        self.seal(slot, socket);
+    }
+
+    /// Lets every tunnel send that has something to send, or may have.
+    fn turn(&mut self, socket: &UdpSocket) {
+        let now = Instant::now();
+        let net_now = self.net_time(now);
+        for slot in self.signal.take() {
+            self.run_net(slot, net_now, socket);
+        }
+        while let Some(Reverse((deadline, slot))) = self.deadlines.peek().copied() {
+            if deadline > net_now {
+                break;
+            }
+            self.deadlines.pop();
+            let due = self.tunnels.get_mut(slot).and_then(|tunnel| tunnel.net.as_ref());
+            if due.is_some_and(|net| net.borrow().scheduled == Some(deadline)) {
+                self.run_net(slot, net_now, socket);
+            }
+        }
+        if now >= self.next_sweep {
+            self.next_sweep = now + SWEEP;
+            self.sweep(now, socket);
+        }
+    }
+
+    /// Gives a tunnel's stack its turn: it sends, connections are opened and ended, and its next turn is noted.
+    fn run_net(&mut self, slot: u32, now: NetInstant, socket: &UdpSocket) {
+        let Some(tunnel) = self.tunnels.get_mut(slot) else { return };
+        if tunnel.peer.has_ended() {
+            return self.tunnels.remove(slot);
+        }
+        let Some(shared_net) = &tunnel.net else { return };
+        let mut net = shared_net.borrow_mut();
+        net.dirty = false;
+        net.send(now, &mut self.outbox);
+        let opened = net.settle(now);
+        let idle = net.is_idle();
+        if !idle {
+            // What is due already waits for others to have their turn.
+            let soonest = now + smoltcp::time::Duration::from_millis(1);
+            let due = net.due(now).map(|due| due.max(soonest));
+            if due != net.scheduled {
+                net.scheduled = due;
+                self.deadlines.extend(due.map(|due| Reverse((due, slot))));
+            }
+        }
+        drop(net);
+        for handle in opened {
+            count(&self.shared.counters.connections);
+            let stream = TunnelStream::new(shared_net, &self.signal, slot, handle);
+            tokio::task::spawn_local(self.shared.service.serve(stream, Arc::clone(&tunnel.peer)));
+        }
+        if idle {
+            tunnel.net = None;
+        }
+        self.seal(slot, socket);
+    }
+
+    /// Seals and sends what is in the outbox.
+    fn seal(&mut self, slot: u32, socket: &UdpSocket) {
+        if let Some(tunnel) = self.tunnels.get_mut(slot)
+            && let Some(endpoint) = tunnel.endpoint
+        {
+            for packet in self.outbox.packets() {
+                if let Some(message) = tunnel.noise.seal(packet, &mut self.scratch) {
+                    tunnel.peer.count_sent(message.len() as u64);
+                    transmit(socket, &self.shared.counters, endpoint, message);
+                }
+            }
+        }
+        self.outbox.clear();
+    }
+
+    /// Looks at the protocol's timers, and drops what has ended.
+    fn sweep(&mut self, now: Instant, socket: &UdpSocket) {
+        self.shared.noise.next_second();
+        for slot in 0..self.tunnels.slots() {
+            let Some(tunnel) = self.tunnels.get_mut(slot) else { continue };
+            if tunnel.peer.has_ended() {
+                self.tunnels.remove(slot);
+                continue;
+            }
+            match tunnel.noise.tick(now, &mut self.scratch) {
+                Due::Nothing => {}
+                Due::Over => self.tunnels.remove(slot),
+                Due::Send(message) => {
+                    if let Some(endpoint) = tunnel.endpoint {
+                        tunnel.peer.count_sent(message.len() as u64);
+                        transmit(socket, &self.shared.counters, endpoint, message);
+                    }
+                }
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        let deadline = self.deadlines.peek().map(|Reverse((deadline, _))| {
+            self.origin + Duration::from_micros(u64::try_from(deadline.total_micros()).unwrap_or_default())
+        });
+        deadline.map_or(self.next_sweep, |deadline| deadline.min(self.next_sweep))
+    }
+
+    fn net_time(&self, now: Instant) -> NetInstant {
+        let elapsed = now.saturating_duration_since(self.origin).as_micros();
+        NetInstant::from_micros(i64::try_from(elapsed).unwrap_or(i64::MAX))
+    }
+}
+
+/// Sends a datagram. One that cannot be sent now is lost, as on the way: whoever needs it asks again.
+fn transmit(socket: &UdpSocket, counters: &Counters, to: SocketAddr, message: &[u8]) {
+    if let Err(error) = socket.try_send_to(message, to) {
+        count(&counters.unsent);
+        tracing::trace!("a message to {to} was not sent: {error}");
+    }
+}

@@ -1,0 +1,123 @@
+//! The tunnels of one part of the engine: by number, as data names them, and by key, as handshakes do.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::counters::Held;
+use super::net::Net;
+use crate::types::WireguardKey;
+use crate::wireguard::LivePeer;
+use crate::wireguard::noise::BoringTunnel;
+
+/// How many bits of a tunnel's 24-bit index say which tunnel of its shard it is; the others say which shard.
+const SLOT_BITS: u32 = 21;
+/// How many tunnels a shard can have: two million.
+const SLOTS: u32 = 1 << SLOT_BITS;
+/// How many parts an engine can have.
+pub(super) const MAX_SHARDS: usize = 8;
+
+/// The index of a slot of a shard. Sessions have it in their upper 24 bits.
+pub(super) fn index(shard: usize, slot: u32) -> u32 {
+    // There are at most eight shards.
+    (shard as u32) << SLOT_BITS | slot
+}
+
+/// The shard and the slot that a session's number names.
+pub(super) fn shard_and_slot(session: u32) -> (usize, u32) {
+    let index = session >> 8;
+    ((index >> SLOT_BITS) as usize, index % SLOTS)
+}
+
+/// A node's tunnel.
+pub(super) struct Tunnel {
+    pub(super) peer: Arc<LivePeer>,
+    pub(super) noise: BoringTunnel,
+    /// Where the last message came from that was proven to be the node's.
+    pub(super) endpoint: Option<SocketAddr>,
+    /// The session whose handshake was answered, and whose first message will prove that the node took part.
+    pub(super) unconfirmed: Option<u32>,
+    /// TCP inside; none when there are no connections.
+    pub(super) net: Option<Rc<RefCell<Net>>>,
+    pub(super) _held: Held,
+}
+
+/// The tunnels of one shard.
+#[derive(Default)]
+pub(super) struct Tunnels {
+    slots: Vec<Option<Box<Tunnel>>>,
+    free: Vec<u32>,
+    by_key: HashMap<WireguardKey, u32>,
+}
+
+impl Tunnels {
+    /// How many slots were ever used at a time.
+    pub(super) fn slots(&self) -> u32 {
+        // No more than `SLOTS`.
+        self.slots.len() as u32
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Tunnel> {
+        self.slots.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// The slot of a key.
+    pub(super) fn find(&self, key: &WireguardKey) -> Option<u32> {
+        self.by_key.get(key).copied()
+    }
+
+    /// A slot that nobody has; none when there are too many.
+    pub(super) fn vacant(&mut self) -> Option<u32> {
+        if self.free.is_empty() && self.slots() < SLOTS {
+            self.free.push(self.slots());
+            self.slots.push(None);
+        }
+        self.free.last().copied()
+    }
+
+    /// Puts a tunnel into the slot that `vacant` gave last.
+    pub(super) fn insert(&mut self, slot: u32, tunnel: Tunnel) {
+        if self.free.last() == Some(&slot) {
+            self.free.pop();
+        }
+        self.by_key.insert(tunnel.peer.key, slot);
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(Box::new(tunnel));
+        }
+    }
+
+    /// Drops a tunnel, and cuts its connections.
+    pub(super) fn remove(&mut self, slot: u32) {
+        let Some(tunnel) = self.slots.get_mut(slot as usize).and_then(Option::take) else { return };
+        self.by_key.remove(&tunnel.peer.key);
+        self.free.push(slot);
+        if let Some(net) = tunnel.net {
+            net.borrow_mut().cut();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_names_the_shard_and_the_slot() {
+        for (shard, slot) in [(0, 0), (0, SLOTS - 1), (MAX_SHARDS - 1, 0), (MAX_SHARDS - 1, SLOTS - 1), (3, 77)] {
+            for session in [0, 255] {
+                assert_eq!(shard_and_slot(index(shard, slot) << 8 | session), (shard, slot));
+            }
+        }
+    }
+
+    #[test]
+    fn vacant_slots_are_used_again() {
+        let mut tunnels = Tunnels::default();
+        assert_eq!(tunnels.vacant(), Some(0));
+        assert_eq!(tunnels.vacant(), Some(0), "nothing was put there");
+        tunnels.remove(7);
+        assert_eq!((tunnels.slots(), tunnels.vacant()), (1, Some(0)));
+    }
+}
