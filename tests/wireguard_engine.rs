@@ -354,16 +354,20 @@ fn a_forged_message_does_not_move_a_node() {
 #[test]
 fn a_mebibyte_arrives_whole_though_datagrams_are_lost_doubled_and_late() {
     let server = Server::start();
-    for seed in 0..3 {
-        let (mut client, _) = server.node(7);
-        client.shake();
-        client.outward = Link::bad(seed, 20, 30, 50);
-        client.inward = Link::bad(seed + 100, 20, 30, 50);
-        let handle = client.connect(80);
-        client.say(handle, "send 1048576\n");
-        assert!(client.read_to_end(handle) == pattern(1 << 20), "seed {seed}: not what was sent");
-        assert!(server.counts().replays > 0, "nothing was doubled");
-    }
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let (mut client, _) = server.node(7 + seed);
+            scope.spawn(move || {
+                client.shake();
+                client.outward = Link::bad(u64::from(seed), 20, 30, 50);
+                client.inward = Link::bad(u64::from(seed) + 100, 20, 30, 50);
+                let handle = client.connect(80);
+                client.say(handle, "send 1048576\n");
+                assert!(client.read_to_end(handle) == pattern(1 << 20), "seed {seed}: not what was sent");
+            });
+        }
+    });
+    assert!(server.counts().replays > 0, "nothing was doubled");
 }
 
 #[test]

@@ -280,7 +280,7 @@ mod tests {
     fn a_handshake_is_admitted_answered_and_not_answered_twice() {
         let (server, key, mut node) = pair(1000);
         let first = initiation(&mut node);
-        assert_eq!(server.admit(FROM, &first, &mut [0; COOKIE]), Admission::Key(key.clone()));
+        assert_eq!(server.admit(FROM, &first, &mut [0; COOKIE]), Admission::Key(key));
         let mut tunnel = server.tunnel(&key, 3);
         let mut out = [0; 2048];
         let Received::Started(answer) = tunnel.receive(FROM, &first, &mut out) else { panic!("no answer") };
@@ -332,5 +332,15 @@ mod tests {
         let mut out = [0; 2048];
         assert_eq!(tunnel.seal(&[0x45; 40], &mut out).map(<[u8]>::len), Some(INITIATION));
         assert_eq!(tunnel.seal(&[0x45; 40], &mut out), None);
+    }
+
+    #[test]
+    fn a_tunnel_is_over_when_its_last_session_may_not_be_used_any_more() {
+        let (server, key, mut node) = pair(1000);
+        let mut tunnel = server.tunnel(&key, 3);
+        assert!(matches!(tunnel.receive(FROM, &initiation(&mut node), &mut [0; 2048]), Received::Started(_)));
+        let now = Instant::now();
+        let mut after = |seconds| tunnel.tick(now + Duration::from_secs(seconds), &mut [0; 2048]) == Due::Over;
+        assert_eq!((after(0), after(179), after(181)), (false, false, true));
     }
 }

@@ -3,14 +3,14 @@
 //! The kernel gives each address's datagrams to one of the sockets. A node's tunnel belongs to the shard that heard of
 //! it first; should its packets come elsewhere later, they are handed over.
 
-use std::cell::RefCell;
+mod messages;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use smoltcp::time::Instant as NetInstant;
@@ -18,15 +18,12 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
 use super::TunnelService;
-use super::counters::{Counters, Held, count};
+use super::counters::{Counters, count};
 use super::device::Outbox;
-use super::inner::{Inner, Unfit, inspect};
-use super::net::Net;
+use super::net::{stack_time, world_time};
 use super::stream::{Signal, TunnelStream};
-use super::tunnels::{self, Tunnel, Tunnels};
-use crate::wireguard::noise::{
-    Admission, BoringNoise, COOKIE, Due, INITIATION, Kind, Noise, Received, TunnelNoise, fingerprint,
-};
+use super::tunnels::{self, Tunnels};
+use crate::wireguard::noise::{BoringNoise, Due, INITIATION, Kind, Noise, TunnelNoise};
 use crate::wireguard::{LivePeer, Roster};
 
 /// How many datagrams are taken before handlers have their turn.
@@ -179,153 +176,6 @@ impl Shard {
         }
     }
 
-    fn on_initiation(&mut self, from: SocketAddr, initiation: &[u8; INITIATION], socket: &UdpSocket) {
-        let shared = Arc::clone(&self.shared);
-        let mut cookie = [0; COOKIE];
-        let key = match shared.noise.admit(from.ip(), initiation, &mut cookie) {
-            Admission::Key(key) => key,
-            Admission::Cookie => {
-                count(&shared.counters.cookies_sent);
-                return transmit(socket, &shared.counters, from, &cookie);
-            }
-            Admission::Refused => return count(&shared.counters.malformed),
-        };
-        let Some(peer) = shared.roster.get(&key) else { return count(&shared.counters.unknown_keys) };
-        // Another engine with the same roster may have had more shards.
-        let owner = peer.claim(self.number) % shared.inboxes.len().max(1);
-        if owner == self.number {
-            self.on_own_initiation(peer, from, initiation, socket);
-        } else {
-            self.forward(owner, || Forwarded::Initiation(peer, from, Box::new(*initiation)));
-        }
-    }
-
-    /// Takes the start of a handshake of a node of this shard.
-    fn on_own_initiation(
-        &mut self,
-        peer: Arc<LivePeer>,
-        from: SocketAddr,
-        initiation: &[u8; INITIATION],
-        socket: &UdpSocket,
-    ) {
-        let counters = Arc::clone(&self.shared.counters);
-        let mut known = self.tunnels.find(&peer.key);
-        if let Some(slot) = known {
-            let same = self.tunnels.get_mut(slot).is_some_and(|tunnel| Arc::ptr_eq(&tunnel.peer, &peer));
-            if !same {
-                self.tunnels.remove(slot);
-                known = None;
-            }
-        }
-        if peer.has_ended() {
-            return count(&counters.unknown_keys);
-        }
-        let last = peer.last_initiation();
-        if last.as_ref().is_some_and(|last| fingerprint(last) == fingerprint(initiation)) {
-            return count(&counters.replays);
-        }
-        let mut fresh = None;
-        let tunnel = match known.and_then(|slot| self.tunnels.get_mut(slot)) {
-            Some(tunnel) => tunnel,
-            None => {
-                let Some(slot) = self.tunnels.vacant() else { return count(&counters.overflows) };
-                let mut noise = self.shared.noise.tunnel(&peer.key, tunnels::index(self.number, slot));
-                if let Some(last) = last {
-                    // A tunnel whose keys were dropped has forgotten which handshakes are old. So it is shown the last
-                    // one first; nobody gets the answer.
-                    let _ = noise.receive(from.ip(), &last, &mut self.scratch);
-                }
-                let held = Held::new(&counters, |counters| &counters.live_tunnels);
-                let peer = Arc::clone(&peer);
-                let tunnel = Tunnel { peer, noise, endpoint: None, unconfirmed: None, net: None, _held: held };
-                &mut fresh.insert((slot, tunnel)).1
-            }
-        };
-        match tunnel.noise.receive(from.ip(), initiation, &mut self.scratch) {
-            Received::Started(answer) => {
-                tunnel.unconfirmed = answer.get(4..8).and_then(|id| id.try_into().ok()).map(u32::from_le_bytes);
-                peer.note_initiation(initiation);
-                count(&counters.handshakes);
-                // To where it was asked, but no further: the node's address changes when it proves that it can answer.
-                transmit(socket, &counters, from, answer);
-                if let Some((slot, tunnel)) = fresh {
-                    self.tunnels.insert(slot, tunnel);
-                }
-            }
-            Received::Replay => count(&counters.replays),
-            _ => count(&counters.unproven),
-        }
-    }
-
-    /// Takes a message for a session of this shard.
-    fn on_message(
-        &mut self,
-        slot: u32,
-        session: u32,
-        data: bool,
-        from: SocketAddr,
-        datagram: &[u8],
-        socket: &UdpSocket,
-    ) {
-        let now = Instant::now();
-        let net_now = self.net_time(now);
-        let shared = Arc::clone(&self.shared);
-        let counters = &shared.counters;
-        let Some(tunnel) = self.tunnels.get_mut(slot) else { return count(&counters.unknown_sessions) };
-        if tunnel.peer.has_ended() {
-            count(&counters.unknown_sessions);
-            return self.tunnels.remove(slot);
-        }
-        let received = tunnel.noise.receive(from.ip(), datagram, &mut self.scratch);
-        match received {
-            Received::Replay => return count(&counters.replays),
-            Received::Refused => return count(&counters.unproven),
-            // A cookie does not prove who sent it.
-            Received::Cookie | Received::Started(_) => return,
-            Received::Completed(_) | Received::Packet(_) | Received::Keepalive => {}
-        }
-        tunnel.peer.count_received(datagram.len() as u64);
-        if tunnel.endpoint != Some(from) {
-            tunnel.endpoint = Some(from);
-            tunnel.peer.note_endpoint(SocketAddr::new(from.ip().to_canonical(), from.port()));
-        }
-        if !data || tunnel.unconfirmed == Some(session) {
-            tunnel.unconfirmed = None;
-            tunnel.peer.note_handshake(now);
-        }
-        let packet = match received {
-            Received::Completed(message) => {
-                tunnel.peer.count_sent(message.len() as u64);
-                return transmit(socket, counters, from, message);
-            }
-            Received::Packet(packet) => packet,
-            _ => return,
-        };
-        let ports = match inspect(packet, tunnel.peer.address, shared.server) {
-            Err(Unfit::Spoofed) => return count(&counters.spoofed_sources),
-            Err(Unfit::Unwanted) => return count(&counters.unwanted),
-            Ok(Inner::Echo) => None,
-            Ok(Inner::Tcp { remote, local, opens }) => Some((remote, local, opens)),
-        };
-        let net = tunnel.net.get_or_insert_with(|| Rc::new(RefCell::new(Net::new(shared.server, net_now, counters))));
-        let mut net = net.borrow_mut();
-        if let Some((remote, local, true)) = ports
-            && shared.ports.contains(&local)
-            && !net.has(remote, local)
-        {
-            if net.is_full() || counters.open_connections.load(Ordering::Relaxed) >= CONNECTIONS {
-                // Without an answer the node tries again in a second; a refusal would cost it the document.
-                self.signal.mark(slot, &mut net);
-                return count(&counters.refused_connections);
-            }
-            net.listen(remote, local, net_now);
-        }
-        net.receive(packet, ports.map(|(remote, local, _)| (remote, local)), net_now, &mut self.outbox);
-        self.signal.mark(slot, &mut net);
-        drop(net);
-        self.seal(slot, socket);
-    }
-
     /// Lets every tunnel send that has something to send, or may have.
     fn turn(&mut self, socket: &UdpSocket) {
         let now = Instant::now();
@@ -363,7 +213,7 @@ impl Shard {
         let idle = net.is_idle();
         if !idle {
             // What is due already waits for others to have their turn.
-            let soonest = now + smoltcp::time::Duration::from_millis(1);
+            let soonest = now + (stack_time(Duration::from_millis(1)) - NetInstant::ZERO);
             let due = net.due(now).map(|due| due.max(soonest));
             if due != net.scheduled {
                 net.scheduled = due;
@@ -374,7 +224,9 @@ impl Shard {
         for handle in opened {
             count(&self.shared.counters.connections);
             let stream = TunnelStream::new(shared_net, &self.signal, slot, handle);
-            tokio::task::spawn_local(self.shared.service.serve(stream, Arc::clone(&tunnel.peer)));
+            let (service, peer) = (Arc::clone(&self.shared.service), Arc::clone(&tunnel.peer));
+            // All of it in the task, so that a failure of the service ends one connection and not the shard.
+            tokio::task::spawn_local(async move { service.serve(stream, peer).await });
         }
         if idle {
             tunnel.net = None;
@@ -420,15 +272,12 @@ impl Shard {
     }
 
     fn wake_at(&self) -> Instant {
-        let deadline = self.deadlines.peek().map(|Reverse((deadline, _))| {
-            self.origin + Duration::from_micros(u64::try_from(deadline.total_micros()).unwrap_or_default())
-        });
+        let deadline = self.deadlines.peek().map(|Reverse((deadline, _))| self.origin + world_time(*deadline));
         deadline.map_or(self.next_sweep, |deadline| deadline.min(self.next_sweep))
     }
 
     fn net_time(&self, now: Instant) -> NetInstant {
-        let elapsed = now.saturating_duration_since(self.origin).as_micros();
-        NetInstant::from_micros(i64::try_from(elapsed).unwrap_or(i64::MAX))
+        stack_time(now.saturating_duration_since(self.origin))
     }
 }
 
