@@ -6,12 +6,31 @@
 //! | `engine` | packets: sockets, sessions, TCP inside tunnels, and the streams that come out of it |
 //! | `noise` | the protocol's cryptography behind two small traits |
 //! | `private_key` | the private half of a key pair |
+//! | `server_key` | the server's key pair on disk |
+//! | `state_folder` | the folder of what must survive: its mode, its lock, what can be wrong with it |
+//! | [`peers`] | which keys count, and the journal that makes that survive |
+//! | `registrar` | takes keys and ends tunnels, for the server |
+//! | `administration` | looking at tunnels and ending them from another process |
+//! | `clock` | how long something has lasted, whatever the wall clock does |
 //! | `roster` | the peers whose packets are understood now: written by the registrar, read by the engine |
 
+mod administration;
+mod clock;
 pub mod engine;
 mod noise;
+pub mod peers;
 mod private_key;
+mod registrar;
 mod roster;
+mod server_key;
+mod state_folder;
 
+pub use administration::{
+    Administered, AdministrationError, Answer, LONGEST_WINDOW, PeerLine, Request, SecondKey, WindowLine, administer,
+};
+pub use clock::{BootId, Clock, Moment, Stopwatch, SystemClock};
 pub use private_key::PrivateKey;
+pub use registrar::{Registrar, RegistrarError, RegistrarSettings};
 pub use roster::{LivePeer, Roster};
+pub use server_key::server_key;
+pub use state_folder::{FOLDER as STATE_FOLDER, StateError};
