@@ -27,8 +27,10 @@ mod rollback;
 mod serve;
 mod serve_memory;
 mod sides;
+mod site_builder;
 mod smd_arguments;
 mod smd_follow;
+mod tunnels;
 mod verify;
 
 use std::ffi::OsString;

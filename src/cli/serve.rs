@@ -4,15 +4,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use clap::{ArgMatches, Args};
 use ipnet::IpNet;
-use mds::pipeline::{InventoryInput, LatestInventory, Observer, Phase, SiteFollower, SiteInput, Step};
+use mds::pipeline::{InventoryInput, LatestInventory, Observer, Phase, SiteFollower, SiteInput};
 use mds::release::Tree;
-use mds::serve::{Pace, Prefixes, Server, Settings, Shared, TreeSource, TrustedProxies, follow};
-use mds::settings::{FILE_NAME, ServeFlags, ServeSettings, SiteSettings, Source, Sourced, parse_settings};
+use mds::serve::{
+    BootRecord, Front, Pace, Prefixes, Server, Settings, Shared, TreeSource, TrustedProxies, Tunnels, follow,
+};
+use mds::settings::{
+    FILE_NAME, ServeFlags, ServeSettings, SiteSettings, Source, Sourced, WireguardSettings, parse_settings,
+};
 use mds::types::{Place, Problem};
 use serde_json::json;
 use tokio::sync::{oneshot, watch};
@@ -24,19 +28,20 @@ use super::inventory_memory::InventoryMemory;
 use super::output::Output;
 use super::progress::Progress;
 use super::serve_memory::{Remembered, ServeMemory};
+use super::site_builder::Builder;
 use super::smd_arguments::SyncArguments;
 use super::smd_follow::{Smd, watch_pulling};
+use super::tunnels::{TunnelArguments, TunnelServer, TunnelSummary};
 
 /// How often a folder or a local repository is looked at.
 const LOCAL_POLL: Duration = Duration::from_millis(400);
 /// How long a remote repository may keep a server that has a release from starting.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the first pull may keep the first build from being tried. A pull that fails ends sooner.
-const FIRST_PULL: Duration = Duration::from_secs(600);
-/// Longest reason in the log, in characters.
-const LONGEST_LOG_LINE: usize = 4000;
 /// How long the first release may take from being published to being served before the summary is printed anyway.
 const FIRST_LOAD: Duration = Duration::from_secs(10);
+
+/// The record of boots, in the state folder.
+pub(super) const BOOT_RECORD: &str = "phone-home.ndjson";
 
 /// Serve the current release of a tree, and follow its changes
 ///
@@ -50,7 +55,8 @@ Examples:
   mds serve --repo https://git.example.org/site.git --poll 30 --tree /srv/mds/tree
   mds serve --site site --smd-url http://smd:27779   keep in step with SMD
   mds serve --site site --listen 10.252.0.1:80 --listen [fd00::1]:80
-  mds serve --site site --trusted-proxy 10.1.0.5     believe this sender's X-Forwarded-For")]
+  mds serve --site site --trusted-proxy 10.1.0.5     believe this sender's X-Forwarded-For
+  mds serve --site site --wireguard-server 100.97.0.1/16 --wireguard-only")]
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(super) site: SiteArguments,
@@ -69,10 +75,12 @@ pub(crate) struct ServeArguments {
     /// Seconds between looks at a remote repository [default: 60]
     #[arg(long, value_name = "SECONDS", env = "MDS_POLL", hide_env_values = true)]
     poll: Option<u64>,
-    /// A settings file whose [serve] table counts, instead of the site's mds.toml; and its [inventory.smd] and
-    /// [inventory.tokensmith], where it has them
+    /// A settings file whose [serve] table counts, instead of the site's mds.toml; and its [wireguard],
+    /// [inventory.smd] and [inventory.tokensmith], where it has them
     #[arg(long, value_name = "FILE", env = "MDS_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    tunnels: TunnelArguments,
     #[command(flatten)]
     sync: SyncArguments,
     /// Publish the first release although the inventory takes away more nodes or addresses at once than max_removed
@@ -99,9 +107,12 @@ pub(crate) fn run(arguments: &ServeArguments, matches: &ArgMatches, output: &Out
     let has_release = tree.current().is_ok_and(|current| current.is_some());
     let remembered = read_settings(arguments, site.as_ref(), has_release)?;
     let settings = resolve_settings(arguments, matches, &remembered)?;
+    let wireguard = resolve_tunnels(arguments, matches, &remembered)?;
     let server = Server::bind(&settings.listen.value)
         .map_err(|error| CliError::failure(format!("{error} (the address is from {})", settings.listen.source)))?;
     let addresses = server.local_addrs().map_err(|error| CliError::failure(error.to_string()))?;
+    let state = arguments.tree.state.folder();
+    let tunnels = wireguard.as_ref().map(|wireguard| TunnelServer::bind(wireguard, &state, &addresses)).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| CliError::failure(format!("the server cannot start its threads: {error}")))?;
@@ -110,13 +121,14 @@ pub(crate) fn run(arguments: &ServeArguments, matches: &ArgMatches, output: &Out
         Some(site) => {
             let interval = if site.is_remote() { Duration::from_secs(settings.poll.value) } else { LOCAL_POLL };
             let (inventory, smd) = resolve_inventory(arguments, &remembered)?;
-            let tunnels = arguments.site.tunnel_network(matches).map(|network| network.value);
+            let network = wireguard.as_ref().map(|wireguard| wireguard.server.value);
             let accepts_drop = arguments.accept_drop;
-            let builder = ChildBuild::new(&arguments.site, &arguments.tree, inventory.clone(), accepts_drop, tunnels)?;
+            let builder = ChildBuild::new(&arguments.site, &arguments.tree, inventory.clone(), accepts_drop, network)?;
             Some(Following { follower: SiteFollower::new(site, inventory, builder), interval, smd })
         }
     };
-    let result = runtime.block_on(serve(server, &addresses, &settings, tree, following, output));
+    let sockets = Sockets { server, addresses, tunnels };
+    let result = runtime.block_on(serve(sockets, &settings, &state, tree, following, output));
     // What still builds is left behind: publishing can be cut at any moment.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
@@ -211,6 +223,28 @@ fn resolve_settings(
     ServeSettings::resolve(flags, remembered.serve.clone(), &remembered.name).map_err(CliError::failure)
 }
 
+/// The tunnels, if there are any.
+fn resolve_tunnels(
+    arguments: &ServeArguments,
+    matches: &ArgMatches,
+    remembered: &Remembered,
+) -> Result<Option<WireguardSettings>, CliError> {
+    let flags = arguments.tunnels.flags(arguments.site.tunnel_network(matches), matches);
+    WireguardSettings::resolve(flags, remembered.wireguard.clone(), &remembered.wireguard_name)
+        .map_err(CliError::failure)
+}
+
+/// The record of boots. Nodes are served without it too.
+fn boot_record(state: &Path, shared: &Arc<Shared>) -> Option<Arc<BootRecord>> {
+    match BootRecord::open(&state.join(BOOT_RECORD), Arc::clone(shared)) {
+        Ok(record) => Some(record),
+        Err(error) => {
+            shared.degrade("boot-record", &format!("boots are not recorded: {error}"));
+            None
+        }
+    }
+}
+
 fn read_config(path: &Path) -> Result<Remembered, CliError> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
@@ -226,28 +260,45 @@ struct Following {
     smd: Option<Smd>,
 }
 
-async fn serve(
+/// What is listened on.
+struct Sockets {
     server: Server,
-    addresses: &[SocketAddr],
+    addresses: Vec<SocketAddr>,
+    tunnels: Option<TunnelServer>,
+}
+
+async fn serve(
+    sockets: Sockets,
     settings: &ServeSettings,
+    state: &Path,
     tree: Tree,
     following: Option<Following>,
     output: &Output,
 ) -> Result<(), CliError> {
+    let Sockets { server, addresses, tunnels } = sockets;
     let shared = Arc::new(Shared::new());
     let prefixes = Prefixes::parse(settings.prefixes.value.iter().map(String::as_str));
     let server_settings = Settings {
         trusted_proxies: TrustedProxies::new(settings.trusted_proxies.value.iter().copied()),
         prefixes: prefixes.map_err(|error| CliError::failure(error.to_string()))?,
+        tunnels: tunnels.as_ref().map(|tunnels| tunnels.registrar() as Arc<dyn Tunnels>),
+        boot_record: boot_record(state, &shared),
         ..Settings::default()
     };
     let hint = Arc::clone(&server_settings.inventory_hint);
     let mut ended = end_signal()?;
     let mut server_end = ended.clone();
-    let serving = tokio::spawn(server.run(Arc::clone(&shared), server_settings, async move {
-        // An error means that nobody can ask for the end any more, which is an end too.
-        let _ = server_end.wait_for(|ended| *ended).await;
-    }));
+    let front = Arc::new(Front::new(Arc::clone(&shared), server_settings));
+    let tunnel_summary = tunnels.as_ref().map(TunnelServer::summary);
+    // Runs until it is dropped, which is when all that has begun is finished.
+    let _engine = tunnels.map(|tunnels| tunnels.start(Arc::clone(&front), Arc::clone(&shared))).transpose()?;
+    let serving = tokio::spawn(async move {
+        let end = async move {
+            // An error means that nobody can ask for the end any more, which is an end too.
+            let _ = server_end.wait_for(|ended| *ended).await;
+        };
+        server.run_front(&front, end).await
+    });
     let has_release = tree.current().is_ok_and(|current| current.is_some());
     tokio::spawn(follow(Arc::new(TreeSource::new(tree)), Arc::clone(&shared), Pace::default()));
     let mut expects_release = has_release;
@@ -278,7 +329,7 @@ async fn serve(
     if expects_release {
         let _ = tokio::time::timeout(FIRST_LOAD, wait_for_release(&shared)).await;
     }
-    print_summary(&shared, addresses, output)?;
+    print_summary(&shared, &addresses, tunnel_summary.as_ref(), output)?;
     match serving.await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(CliError::failure(format!("the server cannot listen: {error}"))),
@@ -312,80 +363,12 @@ async fn wait_for_release(shared: &Shared) {
     }
 }
 
-/// Follows the site on a thread of its own, which ends with the process: publishing can be cut at any moment.
-struct Builder {
-    follower: SiteFollower<ChildBuild>,
-    interval: Duration,
-    shared: Arc<Shared>,
-    /// Somebody has news.
-    woken: Receiver<()>,
-    /// What is pulled from SMD, if that is followed.
-    latest: Option<Arc<LatestInventory>>,
-    has_release: bool,
-    last_failure: Option<String>,
-}
-
-impl Builder {
-    /// The part of the program that this speaks for in `/health`.
-    const PART: &'static str = "site";
-
-    /// Builds once and says whether there is a release now; then follows. Without any release to serve, a site that does
-    /// not build is a failure to start; but not where SMD is followed, which may mend what is wrong at any moment. `_wake`
-    /// keeps the channel open.
-    fn run(mut self, _wake: Sender<()>, first: oneshot::Sender<Result<bool, CliError>>) {
-        if let Some(latest) = &self.latest {
-            latest.wait_until_tried(FIRST_PULL);
-        }
-        let has_built = match self.follower.step(Instant::now()) {
-            Step::Failed(error) if !self.has_release && self.latest.is_none() => {
-                let _ = first.send(Err(error));
-                return;
-            }
-            step => {
-                self.tell(&step);
-                matches!(step, Step::Published(_))
-            }
-        };
-        // The receiver is gone only when the server is ending, or has waited long enough.
-        let _ = first.send(Ok(has_built));
-        while self.woken.recv_timeout(self.interval) != Err(RecvTimeoutError::Disconnected) {
-            let step = self.follower.step(Instant::now());
-            self.tell(&step);
-        }
-    }
-
-    fn tell(&mut self, step: &Step<CliError>) {
-        match step {
-            Step::Published(release) => {
-                tracing::info!(release = %release.short(), "the site is built");
-                self.last_failure = None;
-                self.shared.mend(Self::PART);
-            }
-            Step::Unchanged => {
-                self.last_failure = None;
-                self.shared.mend(Self::PART);
-            }
-            Step::Settling | Step::Waiting => {}
-            Step::Failed(error) => self.tell_failure(error),
-        }
-    }
-}
-
-impl Builder {
-    /// Everything goes to the log, once; what anybody may ask of `/health` is the first thing only, and names no node.
-    fn tell_failure(&mut self, error: &CliError) {
-        let everything = error.on_one_line();
-        if self.last_failure.as_ref() != Some(&everything) {
-            let shown: String = everything.chars().take(LONGEST_LOG_LINE).collect();
-            tracing::warn!(reason = shown, "the site does not build");
-            self.last_failure = Some(everything);
-        }
-        let what = if error.is_about_files() { "the site does not build" } else { "there is no new release" };
-        self.shared.degrade(Self::PART, &format!("{what}: {}", error.for_outsiders()));
-    }
-}
-
-fn print_summary(shared: &Shared, addresses: &[SocketAddr], output: &Output) -> Result<(), CliError> {
+fn print_summary(
+    shared: &Shared,
+    addresses: &[SocketAddr],
+    tunnels: Option<&TunnelSummary>,
+    output: &Output,
+) -> Result<(), CliError> {
     let state = shared.snapshot();
     let release = state.release();
     let mut text = match release {
@@ -400,6 +383,9 @@ fn print_summary(shared: &Shared, addresses: &[SocketAddr], output: &Output) -> 
     for address in addresses {
         text.push_str(&format!("listening on http://{address}\n"));
     }
+    if let Some(tunnels) = tunnels {
+        text.push_str(&tunnels.to_string());
+    }
     if let (Some(node), Some(address)) = (release.and_then(|release| release.example_address()), addresses.first()) {
         let here = reachable(*address);
         text.push_str(&format!(
@@ -407,12 +393,16 @@ fn print_summary(shared: &Shared, addresses: &[SocketAddr], output: &Output) -> 
         ));
     }
     output.result(&text, || {
-        json!({
+        let mut summary = json!({
             "release": release.map(|release| release.id()),
             "nodes": release.map(|release| release.node_count()),
             "documents": release.map(|release| release.document_count()),
             "listening": addresses,
-        })
+        });
+        if let Some(tunnels) = tunnels {
+            summary["tunnels"] = json!(tunnels);
+        }
+        summary
     })
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mds::settings::{FILE_NAME, InventorySettings, ServeFile, SiteSettings, SmdFile, TokenSmithFile};
+use mds::settings::{FILE_NAME, InventorySettings, ServeFile, SiteSettings, SmdFile, TokenSmithFile, WireguardFile};
 use serde::{Deserialize, Serialize};
 
 /// What a settings file says that a server needs before it can read a site.
@@ -15,6 +15,10 @@ pub(crate) struct Remembered {
     #[serde(skip)]
     pub(crate) name: String,
     pub(crate) serve: ServeFile,
+    /// How messages call where the tunnels are from.
+    #[serde(skip)]
+    pub(crate) wireguard_name: String,
+    pub(crate) wireguard: WireguardFile,
     /// How messages call where the rest is from.
     #[serde(skip)]
     pub(crate) smd_name: String,
@@ -24,18 +28,22 @@ pub(crate) struct Remembered {
 
 impl Remembered {
     pub(crate) fn new(name: String, settings: SiteSettings) -> Self {
-        let SiteSettings { serve, inventory, .. } = settings;
-        Self { smd_name: name.clone(), name, serve, smd: inventory.smd, tokensmith: inventory.tokensmith }
+        let SiteSettings { serve, wireguard, inventory, .. } = settings;
+        let InventorySettings { smd, tokensmith, .. } = inventory;
+        Self { smd_name: name.clone(), wireguard_name: name.clone(), name, serve, wireguard, smd, tokensmith }
     }
 
-    /// This file's word on serving, and its tables of SMD and TokenSmith where it has them; else the other's.
+    /// This file's word on serving, and its tables of tunnels, SMD and TokenSmith where it has them; else the other's.
     pub(crate) fn over(self, other: Self) -> Self {
         let has_smd = self.smd != SmdFile::default();
         let has_tokensmith = self.tokensmith != TokenSmithFile::default();
+        let has_wireguard = self.wireguard != WireguardFile::default();
         Self {
             smd_name: if has_smd { self.smd_name } else { other.smd_name },
             smd: if has_smd { self.smd } else { other.smd },
             tokensmith: if has_tokensmith { self.tokensmith } else { other.tokensmith },
+            wireguard_name: if has_wireguard { self.wireguard_name } else { other.wireguard_name },
+            wireguard: if has_wireguard { self.wireguard } else { other.wireguard },
             ..self
         }
     }
@@ -81,7 +89,7 @@ impl ServeMemory {
                 (Remembered::default(), FILE_NAME)
             }
         };
-        Remembered { name: name.to_owned(), smd_name: name.to_owned(), ..settings }
+        Remembered { name: name.to_owned(), smd_name: name.to_owned(), wireguard_name: name.to_owned(), ..settings }
     }
 }
 
@@ -103,8 +111,8 @@ mod tests {
         let tables =
             "[serve]\nlisten = [\"10.0.0.1:80\"]\n[inventory.smd]\nurl = \"http://smd\"\n[inventory.tokensmith]\n";
         memory.remember(&settings(&format!("{tables}bootstrap_token = \"s3cr3t\"\n")));
-        let expected =
-            Remembered { name: "the last start".to_owned(), smd_name: "the last start".to_owned(), ..settings(tables) };
+        let name = || "the last start".to_owned();
+        let expected = Remembered { name: name(), smd_name: name(), wireguard_name: name(), ..settings(tables) };
         assert_eq!(memory.recall(), expected);
         let written = std::fs::read_to_string(folder.path().join("state/serve.json")).unwrap();
         assert!(!written.contains("s3cr3t"), "{written}");
@@ -118,6 +126,9 @@ mod tests {
         let tokensmith = settings("[inventory.tokensmith]\nurl = \"http://tokens\"\n").over(site());
         assert_eq!(tokensmith.inventory().tokensmith.url.as_deref(), Some("http://tokens"));
         assert_eq!(url(tokensmith), "http://site");
+        let network = "[wireguard]\nserver = \"100.97.0.1/16\"\n";
+        assert_eq!(settings("[serve]\npoll = 7\n").over(settings(network)).wireguard, settings(network).wireguard);
+        assert_eq!(settings(network).over(site()).wireguard, settings(network).wireguard);
         let joined = settings("[serve]\npoll = 7\n").over(site());
         assert_eq!((url(joined.clone()), joined.serve.poll), ("http://site".to_owned(), Some(7)));
     }

@@ -4,6 +4,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `engine` | packets: sockets, sessions, TCP inside tunnels, and the streams that come out of it |
+//! | `inside` | HTTP inside tunnels, answered as outside |
 //! | `noise` | the protocol's cryptography behind two small traits |
 //! | `private_key` | the private half of a key pair |
 //! | `server_key` | the server's key pair on disk |
@@ -17,6 +18,7 @@
 mod administration;
 mod clock;
 pub mod engine;
+mod inside;
 mod noise;
 pub mod peers;
 mod private_key;
@@ -29,6 +31,7 @@ pub use administration::{
     Administered, AdministrationError, Answer, LONGEST_WINDOW, PeerLine, Request, SecondKey, WindowLine, administer,
 };
 pub use clock::{BootId, Clock, Moment, Stopwatch, SystemClock};
+pub use inside::HttpInside;
 pub use private_key::PrivateKey;
 pub use registrar::{Registrar, RegistrarError, RegistrarSettings};
 pub use roster::{LivePeer, Roster};
