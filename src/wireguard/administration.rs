@@ -269,6 +269,11 @@ fn ask_journal(folder: &Path, request: &Request, now: Moment) -> Result<Answer, 
             Ok(Answer::Windows { windows, second_keys: Vec::new() })
         }
         Request::Remove { peer: which } => {
+            // Nothing is made, or made anew, for a tunnel that is not there.
+            let (table, _) = read_journal(folder)?;
+            if !table.iter().any(|peer| names(which, &peer.node, &peer.key)) {
+                return Ok(Answer::Removed { peers: Vec::new() });
+            }
             let mut store = open_store(folder, now)?;
             let named = store.table().iter().filter(|peer| names(which, &peer.node, &peer.key));
             let removed: Vec<Peer> = named.cloned().collect();

@@ -77,8 +77,8 @@ impl Moment {
     }
 }
 
-/// How long something has lasted. [`Stopwatch::rebase`] carries it over a boot, so that what the wall clock does after
-/// that no longer counts.
+/// How long something has lasted. After [`Stopwatch::rebase`], what the wall clock does no longer counts until the next
+/// boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopwatch {
     at: Moment,
@@ -100,11 +100,10 @@ impl Stopwatch {
         self.before.saturating_add(now.since(&self.at))
     }
 
-    /// Counts on from now in this boot.
+    /// Counts on from now: once that is written down, what had passed is never forgotten.
     pub fn rebase(&mut self, now: Moment) {
-        if self.at.boot != now.boot {
-            *self = Self { before: self.elapsed(&now), at: now.rounded() };
-        }
+        let now = now.rounded();
+        *self = Self { before: self.elapsed(&now), at: now };
     }
 }
 

@@ -8,42 +8,44 @@ use crate::types::NodeId;
 /// The time in which a bucket fills from empty.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A bucket of tokens for every node that asked within the last minute. The others have a full one.
+/// How much each node that asked within the last minute may still ask, as time: an ask costs its part of a minute. The
+/// others have the whole minute.
 #[derive(Debug)]
 pub(super) struct Asks {
-    per_minute: u32,
+    cost: Duration,
     buckets: HashMap<NodeId, Bucket>,
 }
 
 #[derive(Debug)]
 struct Bucket {
-    tokens: f64,
+    credit: Duration,
     at: Duration,
 }
 
 impl Asks {
     pub(super) fn new(per_minute: u32) -> Self {
-        Self { per_minute, buckets: HashMap::new() }
+        Self { cost: MINUTE / per_minute.max(1), buckets: HashMap::new() }
     }
 
-    /// Takes a token of the node's at a time of uptime, or says how long it is until there is one.
+    /// Counts an ask of the node at a time of uptime, or says how long it is until there may be one.
     pub(super) fn take(&mut self, node: &NodeId, now: Duration) -> Result<(), Duration> {
-        let full = f64::from(self.per_minute);
-        let per_second = full / MINUTE.as_secs_f64();
         if !self.buckets.contains_key(node) {
-            self.buckets.insert(node.clone(), Bucket { tokens: full, at: now });
+            self.buckets.insert(node.clone(), Bucket { credit: MINUTE, at: now });
         }
         let Some(bucket) = self.buckets.get_mut(node) else { return Ok(()) };
-        let passed = now.saturating_sub(bucket.at).as_secs_f64();
-        bucket.tokens = (bucket.tokens + passed * per_second).min(full);
+        let passed = now.saturating_sub(bucket.at);
+        bucket.credit = bucket.credit.saturating_add(passed).min(MINUTE);
         bucket.at = now;
-        if bucket.tokens >= 1.0 {
-            bucket.tokens -= 1.0;
-            Ok(())
-        } else {
-            let wait = (1.0 - bucket.tokens) / per_second;
-            // Whole seconds, so that who waits for as long is let in.
-            Err(Duration::from_secs_f64(wait.ceil().max(1.0)))
+        match bucket.credit.checked_sub(self.cost) {
+            Some(left) => {
+                bucket.credit = left;
+                Ok(())
+            }
+            None => {
+                let wait = self.cost.saturating_sub(bucket.credit);
+                // Whole seconds, so that who waits for as long is let in.
+                Err(Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
+            }
         }
     }
 
