@@ -254,7 +254,7 @@ fn check(way: &str, folder: &Path) -> Came {
 }
 
 fn by_mds(site: &SiteInput, base: Option<&Side>) -> Came {
-    let prepared = prepare(site, &InventoryInput::Site, &mut NoObserver).unwrap();
+    let prepared = prepare(site, &InventoryInput::Site, None, &mut NoObserver).unwrap();
     let examined = examine(&prepared, base, &mut NoObserver).unwrap();
     let changes = examined.changes.map(Result::unwrap);
     Came {

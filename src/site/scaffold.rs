@@ -129,7 +129,7 @@ mod tests {
             paths.sort();
             paths
         });
-        let prepared = prepare(&SiteInput::Folder(site), &InventoryInput::Site, &mut NoObserver).unwrap();
+        let prepared = prepare(&SiteInput::Folder(site), &InventoryInput::Site, None, &mut NoObserver).unwrap();
         // Its nodes have names that people give, which is only good to know.
         let rules: Vec<&str> = prepared.findings.iter().map(|finding| finding.rule.as_ref()).collect();
         assert_eq!(rules, ["not-an-xname"]);
