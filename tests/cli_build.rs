@@ -226,7 +226,7 @@ fn unknown_settings_get_a_suggestion() {
     --- stdout
     --- stderr
     reading the site
-    error: mds.toml:4:2: unknown field `vendor_dta`, expected one of `cluster`, `inventory`, `networks`, `network_config`, `groups`, `vendor_data`, `render`, `check`, `serve`
+    error: mds.toml:4:2: unknown field `vendor_dta`, expected one of `cluster`, `inventory`, `networks`, `network_config`, `groups`, `vendor_data`, `documents`, `render`, `check`, `serve`, `wireguard`
       hint: did you mean `vendor_data`?
     ");
     sandbox.write("site/mds.toml", "[vendor_data]\ndelivery = \"inlined\"\n");

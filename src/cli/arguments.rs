@@ -120,6 +120,8 @@ pub(crate) struct SiteArguments {
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
     #[allow(clippy::option_option)] // clap's own form of a flag with an optional value
     mock_smd: Option<Option<usize>>,
+    #[command(flatten)]
+    pub(crate) smd: SmdArguments,
     /// The server's address in the WireGuard tunnels with the length of their network's prefix, such as 100.97.0.1/16;
     /// each node has an address of that network [default: `server` in [wireguard] of mds.toml; no tunnels without it]
     #[arg(
@@ -130,8 +132,6 @@ pub(crate) struct SiteArguments {
         hide_env_values = true
     )]
     wireguard_server: Option<TunnelNetwork>,
-    #[command(flatten)]
-    pub(crate) smd: SmdArguments,
 }
 
 /// Where the inventory is to come from.
