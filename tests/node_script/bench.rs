@@ -87,6 +87,15 @@ impl Bench {
         self.log().into_iter().filter(|line| line.starts_with(beginning)).collect()
     }
 
+    /// The endpoints that were tried.
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        let calls = self.logged("wg|set|");
+        calls
+            .iter()
+            .filter_map(|call| call.split_once("|endpoint|")?.1.split('|').next().map(ToOwned::to_owned))
+            .collect()
+    }
+
     /// Whether there is an interface.
     pub(crate) fn has_interface(&self) -> bool {
         self.path("fake/interface").exists()
