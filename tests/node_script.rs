@@ -86,7 +86,7 @@ fn contract(shell: Vec<PathBuf>) {
     let rest = "|endpoint|head.example:51821|allowed-ips|100.97.0.1/32|persistent-keepalive|25";
     assert_eq!(
         bench.logged("wg|set"),
-        ["wg|set|wg0|private-key|/dev/stdin".to_owned(), format!("{peer}|remove"), format!("{peer}{rest}")]
+        ["wg|set|wg0|private-key|/proc/self/fd/0".to_owned(), format!("{peer}|remove"), format!("{peer}{rest}")]
     );
     assert_eq!(bench.get("taken").trim(), PRIVATE_KEY);
     assert_eq!(bench.get("given").trim(), PRIVATE_KEY);
