@@ -10,13 +10,13 @@ mod broken_documents;
 mod cases;
 mod document_server;
 mod laboratory;
-mod network;
+pub(crate) mod network;
 mod node;
-mod programs;
+pub(crate) mod programs;
 mod roots;
-mod scratch;
-mod server;
-mod site;
+pub(crate) mod scratch;
+pub(crate) mod server;
+pub(crate) mod site;
 
 pub(crate) use boot::Boot;
 pub(crate) use broken_documents::agree;

@@ -1,8 +1,11 @@
 //! Network namespaces: one with the server and a bridge, one per node.
 
+use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::programs::{ip, is_alive, run, try_run};
 use super::site::{Machine, SERVER_ADDRESS};
@@ -40,6 +43,19 @@ impl Namespace {
     /// As [`Namespace::ip`], with the failure as a sentence.
     pub(crate) fn try_ip(&self, arguments: &str) -> Result<String, String> {
         try_run(Command::new("ip").args(["-n", &self.name]).args(arguments.split_whitespace()))
+    }
+
+    /// Runs something on a thread that is inside. Sockets that it makes stay inside.
+    pub(crate) fn enter<T: Send>(&self, inside: impl FnOnce() -> T + Send) -> T {
+        let place = std::path::Path::new("/run/netns").join(&self.name);
+        let place = std::fs::File::open(place).expect("a namespace that was made is there");
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                move_into_link_name_space(place.as_fd(), Some(LinkNameSpaceType::Network)).expect("root may go inside");
+                inside()
+            });
+            thread.join().expect("what runs inside does not panic")
+        })
     }
 
     /// The arguments that start a program inside.

@@ -1,7 +1,8 @@
 //! A machine that boots cloud-init.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,8 +19,9 @@ use super::site::{BASE_URL, Machine};
 /// The longest that one boot may take, in seconds. An ordinary one takes three.
 const BOOT_LIMIT: &str = "180";
 
-/// The memory that a process of a node may have: documents that eat all there is must not eat ours.
-const MEMORY_LIMIT: &str = "--as=800000000";
+/// The memory that a process of a node may have: documents that eat all there is must not eat ours. What needs more may
+/// take it, as only the soft limit is set.
+const MEMORY_LIMIT: &str = "--as=800000000:";
 
 /// A machine with a disk and an interface.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// Makes a machine with an empty disk, plugged into the server's bridge.
-    pub(super) fn new(root: &Root, machine: &Machine, server: &Namespace) -> Self {
+    pub(crate) fn new(root: &Root, machine: &Machine, server: &Namespace) -> Self {
         let namespace = machine_namespace(server, machine);
         let Root { client, folder } = root.clone();
         Self { client, root: folder, machine: *machine, namespace, disk: scratch(), boots: 0 }
@@ -60,16 +62,21 @@ impl Node {
 
     /// As [`Node::boot`], from another place than the server of the laboratory.
     pub(super) fn boot_from(&mut self, url: &str) -> Boot {
+        self.boot_with(&self.client.command_line(url))
+    }
+
+    /// As [`Node::boot`], with any kernel command line.
+    pub(crate) fn boot_with(&mut self, command_line: &str) -> Boot {
         self.boots += 1;
         let report = self.disk.path().join(format!("report-{}", self.boots));
         fs::create_dir(&report).expect("the disk's folder can be written");
         let log_before = self.log().len();
-        let status = self.boot_command(&report, url).status().expect("timeout can be started");
+        let status = self.boot_command(&report, command_line).status().expect("timeout can be started");
         assert!(status.success(), "the boot failed ({status}):\n{}", console(&report));
         Boot::read(self.client, &report, &self.log()[log_before..])
     }
 
-    fn boot_command(&self, report: &Path, url: &str) -> Command {
+    fn boot_command(&self, report: &Path, command_line: &str) -> Command {
         let output = File::create(report.join("console")).expect("the report can be written");
         let errors = output.try_clone().expect("a file can be shared");
         let mut command = Command::new("timeout");
@@ -77,13 +84,21 @@ impl Node {
         command.args(["unshare", "--mount", "--propagation", "private", "--uts", "--ipc", "--pid"]);
         command.args(["--fork", "--kill-child"]);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real_client/boot"));
-        command.arg(&self.root).arg(self.disk.path()).arg(report).arg(self.client.command_line(url));
+        command.arg(&self.root).arg(self.disk.path()).arg(report).arg(command_line);
         command.stdout(output).stderr(errors);
         command
     }
 
+    /// Puts a file on the disk, as if it had come with the image.
+    pub(crate) fn install(&self, path: &str, text: &str, mode: u32) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("a file has a folder")).expect("the disk can be written");
+        fs::write(&path, text).expect("the disk can be written");
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("the disk can be written");
+    }
+
     /// A path on the disk. Only what the node wrote is there, not what its Debian came with.
-    fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.disk.path().join("upper").join(path)
     }
 

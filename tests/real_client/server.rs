@@ -84,12 +84,12 @@ pub(crate) fn wait_for(namespace: &Namespace, path: &str, text: &str) {
 }
 
 /// The program under test: `MDS_TESTS_BINARY`, or what cargo has just built.
-pub(super) fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     std::env::var_os("MDS_TESTS_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_mds")), PathBuf::from)
 }
 
 /// Keeps the settings of whoever runs the tests away from the server.
-pub(super) fn remove_settings(command: &mut Command) {
+pub(crate) fn remove_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("MDS_") || name == "STATE_DIRECTORY" {
             command.env_remove(name);

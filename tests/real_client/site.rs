@@ -137,7 +137,7 @@ pub(crate) fn write_instance_id(site: &Path, machine: &Machine, instance_id: &st
 }
 
 /// Writes a file of a site.
-pub(super) fn put(site: &Path, path: &str, text: &str) {
+pub(crate) fn put(site: &Path, path: &str, text: &str) {
     let path = site.join(path);
     fs::create_dir_all(path.parent().expect("a file has a folder")).expect("the site can be written");
     fs::write(path, text).expect("the site can be written");
