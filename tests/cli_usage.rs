@@ -7,13 +7,14 @@ mod cli_support;
 use cli_support::Sandbox;
 use insta::assert_snapshot;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "init",
     "build",
     "check",
     "serve",
     "render",
     "explain",
+    "boots",
     "releases",
     "diff",
     "rollback",

@@ -1,6 +1,7 @@
 //! The command line: one file per command, and what they share.
 
 mod arguments;
+mod boots;
 mod build;
 mod build_check;
 mod check;
@@ -72,6 +73,7 @@ enum Command {
     Render(render::RenderArguments),
     Explain(explain::ExplainArguments),
     Inventory(inventory::InventoryArguments),
+    Boots(boots::BootsArguments),
     Releases(releases::ReleasesArguments),
     Diff(diff::DiffArguments),
     Rollback(rollback::RollbackArguments),
@@ -141,6 +143,7 @@ fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitC
         Command::Render(arguments) => render::run(&arguments, matches, output),
         Command::Explain(arguments) => explain::run(&arguments, matches, output),
         Command::Inventory(arguments) => inventory::run(&arguments, output),
+        Command::Boots(arguments) => boots::run(&arguments, output),
         Command::Releases(arguments) => releases::run(&arguments, output),
         Command::Diff(arguments) => diff::run(&arguments, matches, output),
         Command::Rollback(arguments) => rollback::run(&arguments, output),

@@ -65,6 +65,9 @@ pub struct BootRecord {
 }
 
 impl BootRecord {
+    /// The name of the file in the folder of state.
+    pub const FILE_NAME: &str = "phone-home.ndjson";
+
     /// Opens the file, makes it if it is not there, and drops a line at its end that was not written whole. Trouble with
     /// the disk later on is shown by `shared`.
     ///
