@@ -93,7 +93,7 @@ impl Refusal<'_> {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::NoRelease(address) => Some(retry_after(*address)),
-            Self::Register(RegisterRefusal::TooOften(wait)) => Some((*wait).max(Duration::from_secs(1))),
+            Self::Register(RegisterRefusal::TooOften(wait)) => Some(whole_seconds(*wait)),
             Self::Register(refusal) if register_status(refusal) == StatusCode::SERVICE_UNAVAILABLE => {
                 Some(retry_after(None))
             }
@@ -197,6 +197,11 @@ pub(super) fn retry_after(address: Option<IpAddr>) -> Duration {
         Some(IpAddr::V6(v6)) => fnv1a(&v6.octets()),
     };
     Duration::from_millis(SHORTEST_MS + hash % SPREAD_MS)
+}
+
+/// A wait in whole seconds, as HTTP has it, and at least one.
+fn whole_seconds(wait: Duration) -> Duration {
+    Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(Duration::from_secs(1))
 }
 
 fn fnv1a(bytes: &[u8]) -> u64 {
