@@ -222,7 +222,11 @@ fn a_body_over_4_kib_is_413_with_and_without_a_length_and_never_read_on() {
     let running = serving(&FakeTunnels::new(false));
     let body = format!("{{\"public_key\":\"{}\",\"x\":\"{}\"}}", key_text(7), "y".repeat(4096));
     let answer = post(&running, "127.0.0.1", "/wg-init", &body);
-    assert_eq!((answer.status, answer.header("connection")), (413, Some("close")));
+    assert_eq!((answer.status, answer.header("connection")), (413, None), "it was heard to its end");
+    let mut client = running.connect();
+    client.send("POST /wg-init HTTP/1.1\r\nHost: mds\r\nContent-Length: 99999999999\r\n\r\n{");
+    let answer = client.read_answer(true).unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (413, Some("close")), "it is not waited for");
     let mut client = running.connect();
     client.send("POST /wg-init HTTP/1.1\r\nHost: mds\r\nTransfer-Encoding: chunked\r\n\r\n");
     for _ in 0..5 {
@@ -243,6 +247,22 @@ fn a_body_that_does_not_come_is_given_up() {
     let answer = client.read_answer(true).unwrap();
     assert_eq!((answer.status, answer.header("connection")), (400, Some("close")));
     assert!(tunnels.seen.lock().unwrap().is_empty());
+}
+
+#[test]
+fn where_documents_are_for_tunnels_only_strangers_and_early_ones_are_told_what_they_are() {
+    let tunnels = FakeTunnels::new(true);
+    let running = Running::start(&["127.0.0.1:0"], settings(&tunnels)).unwrap();
+    let early = running.get("/meta-data", &[]);
+    assert_eq!((early.status, early.header("retry-after").is_some()), (503, true));
+    running.shared.publish(usual_release());
+    for path in ["/meta-data", "/compute.yaml", "/invented.yaml"] {
+        assert_eq!(running.get(path, &["If-None-Match: *"]).status, 403, "{path}");
+        assert_eq!(running.get_from("127.0.0.66", path, &[]).status, 404, "{path}");
+    }
+    for path in ["/", "/health"] {
+        assert_eq!(running.get(path, &[]).status, 200, "{path}");
+    }
 }
 
 // Attacks.

@@ -10,11 +10,14 @@ use hyper::body::Body;
 /// connection, so one that sends a little too much is heard to its end.
 const THROWN_AWAY: u64 = 256 * 1024;
 
+/// How long the rest of a body that is too long is waited for.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyFault {
-    /// It has more bytes than this.
-    TooLong(u64),
+    /// It has more bytes than the limit.
+    TooLong,
     /// It did not end in time.
     TooSlow,
     /// It is not what its headers say, or the client has gone.
@@ -31,69 +34,58 @@ pub(super) struct Heard {
 }
 
 /// Reads a body of at most `limit` bytes. What is said of its length beforehand counts only when it is too much.
-pub(super) async fn read<B>(body: B, limit: u64, patience: Duration) -> Heard
+pub(super) async fn read<B>(body: B, limit: usize, patience: Duration) -> Heard
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    let limit = limit as u64;
     if body.size_hint().lower() > limit + THROWN_AWAY {
-        return Heard { bytes: Err(BodyFault::TooLong(limit)), is_whole: false };
+        return Heard { bytes: Err(BodyFault::TooLong), is_whole: false };
     }
-    let mut reader = Reader { kept: Vec::new(), length: 0, limit };
-    match tokio::time::timeout(patience, reader.read(body)).await {
-        Ok(Ok(is_whole)) => Heard { is_whole, ..reader.heard() },
-        Ok(Err(fault)) => Heard { bytes: Err(fault), is_whole: false },
-        Err(_) if reader.length > limit => reader.heard(),
-        Err(_) => Heard { bytes: Err(BodyFault::TooSlow), is_whole: false },
-    }
+    let mut reader = Reader { body, kept: Vec::new(), length: 0 };
+    let bytes = match tokio::time::timeout(patience, reader.read_to(limit)).await {
+        Ok(Ok(true)) => return Heard { bytes: Ok(reader.kept), is_whole: true },
+        Ok(Ok(false)) => Err(BodyFault::TooLong),
+        Ok(Err(fault)) => return Heard { bytes: Err(fault), is_whole: false },
+        Err(_) => return Heard { bytes: Err(BodyFault::TooSlow), is_whole: false },
+    };
+    reader.kept = Vec::new();
+    let rest = tokio::time::timeout(LINGER, reader.throw_away(limit + THROWN_AWAY)).await;
+    Heard { bytes, is_whole: rest.unwrap_or(false) }
 }
 
-struct Reader {
+struct Reader<B> {
+    body: B,
     kept: Vec<u8>,
     length: u64,
-    limit: u64,
 }
 
-impl Reader {
-    /// Whether the body ended before there was far too much of it.
-    async fn read<B: Body<Data = Bytes> + Unpin>(&mut self, mut body: B) -> Result<bool, BodyFault> {
-        while let Some(frame) = body.frame().await {
+impl<B: Body<Data = Bytes> + Unpin> Reader<B> {
+    /// Whether the body ended within the limit.
+    async fn read_to(&mut self, limit: u64) -> Result<bool, BodyFault> {
+        while let Some(frame) = self.body.frame().await {
             let frame = frame.map_err(|_| BodyFault::Broken)?;
             let Some(data) = frame.data_ref() else { continue };
             self.length = self.length.saturating_add(data.len() as u64);
-            if self.length <= self.limit {
-                self.kept.extend_from_slice(data);
-            } else if self.length > self.limit + THROWN_AWAY {
+            if self.length > limit {
                 return Ok(false);
-            } else {
-                self.kept = Vec::new();
             }
+            self.kept.extend_from_slice(data);
         }
         Ok(true)
     }
 
-    fn heard(self) -> Heard {
-        let bytes = if self.length > self.limit { Err(BodyFault::TooLong(self.limit)) } else { Ok(self.kept) };
-        Heard { bytes, is_whole: false }
-    }
-}
-
-/// Reads a body and forgets it. Whether it ended in time and within the limit.
-pub(super) async fn drain<B>(mut body: B, limit: u64, patience: Duration) -> bool
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let read = async {
-        let mut left = limit;
-        while let Some(Ok(frame)) = body.frame().await {
-            let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-            match left.checked_sub(length) {
-                Some(rest) => left = rest,
-                None => return false,
+    /// Whether the body ended before there was far too much of it.
+    async fn throw_away(&mut self, limit: u64) -> bool {
+        while let Some(frame) = self.body.frame().await {
+            let Ok(frame) = frame else { return false };
+            self.length = self.length.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
+            if self.length > limit {
+                return false;
             }
         }
         true
-    };
-    tokio::time::timeout(patience, read).await.unwrap_or(false)
+    }
 }
 
 #[cfg(test)]
@@ -140,7 +132,7 @@ mod tests {
             assert_eq!((heard.bytes.is_ok(), heard.is_whole), (is_good, is_whole), "{length}");
             match heard.bytes {
                 Ok(bytes) => assert_eq!(bytes.len(), length),
-                Err(fault) => assert_eq!(fault, BodyFault::TooLong(10)),
+                Err(fault) => assert_eq!(fault, BodyFault::TooLong),
             }
         }
     }
@@ -149,14 +141,13 @@ mod tests {
     fn a_body_that_says_that_it_is_far_too_long_is_not_read() {
         let long = Full::new(Bytes::from(vec![0; 300 * 1024]));
         let heard = run(read(long, 10, PATIENCE));
-        assert_eq!((heard.bytes, heard.is_whole), (Err(BodyFault::TooLong(10)), false));
+        assert_eq!((heard.bytes, heard.is_whole), (Err(BodyFault::TooLong), false));
     }
 
     #[test]
     fn a_body_that_does_not_end_is_not_waited_for() {
         let heard = run(read(Endless, 10, Duration::from_millis(5)));
         assert_eq!((heard.bytes, heard.is_whole), (Err(BodyFault::TooSlow), false));
-        assert!(!run(drain(Endless, 10, Duration::from_millis(5))));
     }
 
     struct Endless;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Body, Incoming};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::body::{self, BodyFault};
 use super::boot_record::Boot;
 use super::key_request::{self, MAX_KEY_BODY};
 use super::peer_resource;
@@ -66,16 +66,16 @@ pub(super) async fn run(
     match errand {
         Errand::Register { node, release, through, form } => {
             let body = match read(body, MAX_KEY_BODY, settings.header_timeout).await {
-                Ok(body) => body,
-                Err(refusal) => return (refusal, false),
+                (Ok(body), _) => body,
+                (Err(refusal), is_whole) => return (refusal, is_whole),
             };
             let Some(tunnels) = &settings.tunnels else { return (refuse(Refusal::TunnelsOff, None), true) };
             (register(&**tunnels, node, release, through, form, &body, local).await, true)
         }
         Errand::PhoneHome { node, release, address, through } => {
             let body = match read(body, MAX_CALL, settings.header_timeout).await {
-                Ok(body) => body,
-                Err(refusal) => return (refusal, false),
+                (Ok(body), _) => body,
+                (Err(refusal), is_whole) => return (refusal, is_whole),
             };
             let said = Call::parse(&body);
             tracing::info!(%node, release = %release.short(), tunnel = through.is_some(), "the node has booted");
@@ -96,13 +96,15 @@ pub(super) async fn run(
     }
 }
 
-/// Reads a body of at most `limit` bytes, whether or not it says its length beforehand.
-async fn read(body: Incoming, limit: usize, time: Duration) -> Result<Bytes, Response<'static>> {
-    match tokio::time::timeout(time, Limited::new(body, limit).collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(refuse(Refusal::LongBody(limit), None)),
-        Ok(Err(_)) | Err(_) => Err(refuse(Refusal::BrokenBody, None)),
-    }
+/// Reads a body of at most `limit` bytes, whether or not it says its length beforehand. The second value says whether
+/// nothing of the body is left.
+async fn read(body: Incoming, limit: usize, time: Duration) -> (Result<Vec<u8>, Response<'static>>, bool) {
+    let heard = body::read(body, limit, time).await;
+    let bytes = heard.bytes.map_err(|fault| match fault {
+        BodyFault::TooLong => refuse(Refusal::LongBody(limit), None),
+        BodyFault::TooSlow | BodyFault::Broken => refuse(Refusal::BrokenBody, None),
+    });
+    (bytes, heard.is_whole)
 }
 
 async fn register(

@@ -5,6 +5,7 @@
 //! | `identity` | who asks: the peer address, or what a trusted proxy says |
 //! | `route` | request paths: prefixes, document names, nothing else |
 //! | `respond` | the pure answer function: state, identity and request in, response out; no socket, no clock |
+//! | `body` | reading what clients send, within limits of size and time |
 //! | `errand` | requests that need their body, or somebody else, before they are answered |
 //! | `key_request`, `phone_home` | the bodies that nodes send |
 //! | `peer_resource` | live tunnels in the shape of OpenCHAMI's service |
@@ -33,6 +34,7 @@
 //! 4. a node gets the documents of its own manifest line, and a group's only as a member;
 //! 5. answers say `Cache-Control: private`, so that a cache on the way does not hand them to the next node.
 
+mod body;
 mod boot_record;
 mod conditional;
 mod connection;
