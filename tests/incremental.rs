@@ -12,8 +12,8 @@ use mds::pipeline::{
     Earlier, InventoryInput, NoObserver, Prepared, SiteInput, Updated, draft, prepare, publish_changes,
 };
 use mds::release::Tree;
-use mds::settings::{Source, Sourced};
-use mds::types::{Digest, GroupLabel, ReleaseId, TunnelNetwork};
+use mds::settings::{Source, Sourced, WireguardFlags};
+use mds::types::{Digest, GroupLabel, ReleaseId};
 use proptest::prelude::*;
 
 const NODES: usize = 40;
@@ -26,7 +26,7 @@ struct Cluster {
     tree: Tree,
     nodes: Vec<Node>,
     program: Digest,
-    tunnels: Option<Sourced<TunnelNetwork>>,
+    tunnels: Option<WireguardFlags>,
 }
 
 impl Cluster {
@@ -100,11 +100,11 @@ fn nodes_that_are_not_rendered_have_their_tunnel_address_of_now() {
     };
     assert_eq!(addresses(&cluster), vec![None; NODES]);
     // The network is no part of what documents are made of.
-    cluster.tunnels = Some(Sourced::new("100.97.0.1/16".parse().unwrap(), Source::Flag("--wireguard-server")));
+    cluster.tunnels = Some(network("100.97.0.1/16"));
     assert_eq!(cluster.publish().1, 0);
     let before = addresses(&cluster);
     assert!(before.iter().all(Option::is_some));
-    cluster.tunnels = Some(Sourced::new("10.9.0.1/24".parse().unwrap(), Source::Flag("--wireguard-server")));
+    cluster.tunnels = Some(network("10.9.0.1/24"));
     assert_eq!(cluster.publish().1, 0);
     assert!(addresses(&cluster).iter().zip(&before).all(|(now, before)| now.is_some() && now != before));
     // A node that comes may move others, which are not rendered for it; `publish` compares with a whole build.
@@ -164,4 +164,9 @@ proptest! {
             cluster.publish();
         }
     }
+}
+
+fn network(text: &str) -> WireguardFlags {
+    let server = Sourced::new(text.parse().unwrap(), Source::Flag("--wireguard-server"));
+    WireguardFlags { server: Some(server), ..WireguardFlags::default() }
 }

@@ -49,7 +49,7 @@ pub use rulebook::Rulebook;
 pub use rules::{rule, rules_run, severity_faults, unreadable, with_severities};
 pub use secrets::secrets_in_meta;
 pub use site_rules::site_rule_ids;
-pub use tunnels::tunnels;
+pub use tunnels::{TunnelOutline, tunnels};
 pub use unused::unused;
 pub use values::values;
 pub use waivers::{Waived, Waivers, Weighed, waiver_faults};

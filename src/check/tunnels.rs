@@ -13,20 +13,27 @@ use crate::settings::{Delivery, FILE_NAME, Source, Sourced};
 use crate::site::Site;
 use crate::types::{DocumentName, GroupLabel, NodeId, Problem, TunnelNetwork};
 
-/// What is wrong with the tunnels of a site. `network` is theirs, wherever it was named.
+/// What is known of the tunnels of a site.
+#[derive(Clone, Copy, Debug)]
+pub struct TunnelOutline<'a> {
+    /// Their network, wherever it was named.
+    pub network: Option<&'a Sourced<TunnelNetwork>>,
+    /// Whether all documents are served through tunnels only.
+    pub all_are_inside: bool,
+    /// Why nodes have no addresses, if it is for want of room.
+    pub too_small: Option<&'a NetworkTooSmall>,
+}
+
+/// What is wrong with the tunnels of a site.
 #[must_use]
-pub fn tunnels(
-    site: &Site,
-    facts: &[NodeFacts],
-    network: Option<&Sourced<TunnelNetwork>>,
-    too_small: Option<&NetworkTooSmall>,
-) -> Vec<Finding> {
+pub fn tunnels(site: &Site, facts: &[NodeFacts], outline: &TunnelOutline<'_>) -> Vec<Finding> {
+    let TunnelOutline { network, all_are_inside, too_small } = *outline;
     let Some(network) = network else { return without_network(site, facts) };
     let mut findings = Vec::new();
     findings.extend(too_small.map(|too_small| small(site, network, too_small)));
     findings.extend(used_by_nodes(network, facts));
     findings.extend(used_by_networks(site, network));
-    findings.extend(included_outside(site, facts, network));
+    findings.extend(included_outside(site, facts, network, all_are_inside));
     findings
 }
 
@@ -98,16 +105,20 @@ fn used_by_networks(site: &Site, network: &Sourced<TunnelNetwork>) -> Vec<Findin
 }
 
 /// Finds nodes that are told to fetch past their tunnel what is refused there.
-fn included_outside(site: &Site, facts: &[NodeFacts], network: &Sourced<TunnelNetwork>) -> Vec<Finding> {
+fn included_outside(
+    site: &Site,
+    facts: &[NodeFacts],
+    network: &Sourced<TunnelNetwork>,
+    all_are_inside: bool,
+) -> Vec<Finding> {
     // What a vendor-data of the site's own includes is the site's to say.
     if site.settings.vendor_data.delivery != Delivery::Include || site.files.contains_key(VENDOR_DATA) {
         return Vec::new();
     }
     let marked = site.tunnel_only();
-    let all_are = site.settings.wireguard.only == Some(true);
     let is_only = |label: &&GroupLabel| {
         let has_document = site.groups.get(*label).is_some_and(|group| group.template.is_some());
-        has_document && (all_are || marked.contains(&DocumentName::Group((*label).clone())))
+        has_document && (all_are_inside || marked.contains(&DocumentName::Group((*label).clone())))
     };
     let server = network.value.server();
     let mut found: BTreeMap<Option<&NodeId>, (&GroupLabel, BTreeSet<&NodeId>)> = BTreeMap::new();

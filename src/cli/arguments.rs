@@ -7,7 +7,9 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, ValueEnum};
 use mds::pipeline::{InventoryInput, Observer, Phase, SiteInput};
 use mds::release::Tree;
-use mds::settings::{FILE_NAME, InventorySettings, SiteSettings, SmdSettings, Source, Sourced, parse_settings};
+use mds::settings::{
+    FILE_NAME, InventorySettings, SiteSettings, SmdSettings, Source, Sourced, WireguardFlags, parse_settings,
+};
 use mds::site::Repository;
 use mds::types::{ReleaseId, TunnelNetwork};
 
@@ -17,6 +19,8 @@ use super::smd_arguments::SmdArguments;
 
 /// The environment variable that names the network of the tunnels.
 pub(crate) const TUNNEL_NETWORK_VARIABLE: &str = "MDS_WIREGUARD_SERVER";
+/// The environment variable that says whether documents are served through tunnels only.
+pub(crate) const TUNNELS_ONLY_VARIABLE: &str = "MDS_WIREGUARD_ONLY";
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -132,6 +136,18 @@ pub(crate) struct SiteArguments {
         hide_env_values = true
     )]
     wireguard_server: Option<TunnelNetwork>,
+    /// Serve documents through tunnels only; a build sees that nodes are sent nowhere else
+    #[arg(
+        long,
+        help_heading = "WireGuard",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        env = "MDS_WIREGUARD_ONLY",
+        hide_env_values = true
+    )]
+    wireguard_only: Option<bool>,
 }
 
 /// Where the inventory is to come from.
@@ -228,13 +244,18 @@ impl SiteArguments {
         Ok(())
     }
 
-    /// The network of the tunnels that the command line or the environment names. It wins over that of the site.
-    pub(crate) fn tunnel_network(&self, matches: &ArgMatches) -> Option<Sourced<TunnelNetwork>> {
-        let source = match is_typed(matches, "wireguard_server") {
-            true => Source::Flag("--wireguard-server"),
-            false => Source::Environment(TUNNEL_NETWORK_VARIABLE),
+    /// What the command line or the environment says of tunnels that concerns builds. It wins over what the site says.
+    pub(crate) fn tunnel_flags(&self, matches: &ArgMatches) -> WireguardFlags {
+        let source = |id: &str, flag: &'static str, variable: &'static str| {
+            if is_typed(matches, id) { Source::Flag(flag) } else { Source::Environment(variable) }
         };
-        self.wireguard_server.map(|network| Sourced::new(network, source))
+        let server = || source("wireguard_server", "--wireguard-server", TUNNEL_NETWORK_VARIABLE);
+        let only = || source("wireguard_only", "--wireguard-only", TUNNELS_ONLY_VARIABLE);
+        WireguardFlags {
+            server: self.wireguard_server.map(|network| Sourced::new(network, server())),
+            only: self.wireguard_only.map(|value| Sourced::new(value, only())),
+            ..WireguardFlags::default()
+        }
     }
 
     /// Whether a site was named at all.

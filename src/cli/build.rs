@@ -82,11 +82,11 @@ pub(crate) fn run(arguments: &BuildArguments, matches: &ArgMatches, output: &Out
     let site = arguments.site.required_site(&arguments.tree.state)?;
     arguments.fetch.update(&site, &mut progress)?;
     let inventory = inventory(&arguments.site, &site, &mut progress)?;
-    let tunnels = arguments.site.tunnel_network(matches);
+    let tunnels = arguments.site.tunnel_flags(matches);
     if arguments.check {
-        return check(arguments, &site, &inventory, tunnels.as_ref(), progress, output);
+        return check(arguments, &site, &inventory, &tunnels, progress, output);
     }
-    let mut prepared = prepare(&site, &inventory, tunnels.as_ref(), &mut progress)?.on(today());
+    let mut prepared = prepare(&site, &inventory, Some(&tunnels), &mut progress)?.on(today());
     let built = match arguments.dry_run {
         true => dry_run(arguments, &mut prepared, &inventory, &mut progress),
         false => publish(arguments, &mut prepared, &inventory, &mut progress),

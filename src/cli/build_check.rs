@@ -8,8 +8,7 @@ use mds::pipeline::{
     Examined, InventoryInput, Prepared, Side, SiteInput, examine, lock_age, max_lock_age, prepare, read_in_part,
     template_findings, unreadable_findings,
 };
-use mds::settings::Sourced;
-use mds::types::TunnelNetwork;
+use mds::settings::WireguardFlags;
 use serde_json::json;
 
 use super::build::BuildArguments;
@@ -25,7 +24,7 @@ pub(super) fn check(
     arguments: &BuildArguments,
     site: &SiteInput,
     inventory: &InventoryInput,
-    tunnels: Option<&Sourced<TunnelNetwork>>,
+    tunnels: &WireguardFlags,
     mut progress: Progress,
     output: &Output,
 ) -> Result<ExitCode, CliError> {
@@ -35,7 +34,7 @@ pub(super) fn check(
         Err(error @ CliError::Usage(_)) => return Err(error),
         Err(error) => (None, Some(error)),
     };
-    let prepared = match prepare(site, inventory, tunnels, &mut progress) {
+    let prepared = match prepare(site, inventory, Some(tunnels), &mut progress) {
         Ok(prepared) => prepared.on(today()),
         Err(error) => {
             let findings = unreadable_findings(error)?;
@@ -52,9 +51,9 @@ fn base(
     text: &str,
     arguments: &BuildArguments,
     inventory: &InventoryInput,
-    tunnels: Option<&Sourced<TunnelNetwork>>,
+    tunnels: &WireguardFlags,
 ) -> Result<Side, CliError> {
-    side(&named(text, &arguments.site, &arguments.tree)?, inventory, tunnels)
+    side(&named(text, &arguments.site, &arguments.tree)?, inventory, Some(tunnels))
 }
 
 fn check_prepared(

@@ -10,11 +10,12 @@ use std::process::{Command, Stdio};
 use mds::check::Finding;
 use mds::inventory::pull_text;
 use mds::pipeline::{InventoryInput, SiteBuilder};
-use mds::types::{Problem, ReleaseId, TunnelNetwork};
+use mds::settings::WireguardSettings;
+use mds::types::{Problem, ReleaseId};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::Deserialize;
 
-use super::arguments::{SiteArguments, TUNNEL_NETWORK_VARIABLE, TreeArguments};
+use super::arguments::{SiteArguments, TUNNEL_NETWORK_VARIABLE, TUNNELS_ONLY_VARIABLE, TreeArguments};
 use super::error::CliError;
 use super::smd_arguments::ENVIRONMENT;
 
@@ -46,13 +47,13 @@ struct Printed {
 }
 
 impl ChildBuild {
-    /// `tunnels` is the network that the server has its tunnels in, so that both speak of the same addresses.
+    /// `tunnels` is what the server does, so that both speak of the same addresses.
     pub(crate) fn new(
         site: &SiteArguments,
         tree: &TreeArguments,
         inventory: InventoryInput,
         accepts_drop: bool,
-        tunnels: Option<TunnelNetwork>,
+        tunnels: Option<&WireguardSettings>,
     ) -> Result<Self, CliError> {
         let program = std::env::current_exe()
             .map_err(|error| CliError::failure(format!("mds cannot find its own program to build with: {error}")))?;
@@ -60,7 +61,10 @@ impl ChildBuild {
         let mut environment = site.environment();
         environment.push(("MDS_TREE", tree.path()));
         environment.push(("MDS_STATE_DIR", tree.state.folder()));
-        environment.extend(tunnels.map(|network| (TUNNEL_NETWORK_VARIABLE, network.to_string().into())));
+        if let Some(tunnels) = tunnels {
+            environment.push((TUNNEL_NETWORK_VARIABLE, tunnels.server.value.to_string().into()));
+            environment.push((TUNNELS_ONLY_VARIABLE, tunnels.only.value.to_string().into()));
+        }
         Ok(Self { program, environment, inventory, accepts_drop })
     }
 
@@ -75,6 +79,7 @@ impl ChildBuild {
             "MDS_INVENTORY",
             "MDS_ACCEPT_DROP",
             TUNNEL_NETWORK_VARIABLE,
+            TUNNELS_ONLY_VARIABLE,
         ];
         // Whoever is handed the inventory has no use for tokens.
         for name in ours.into_iter().chain(ENVIRONMENT) {
@@ -156,6 +161,8 @@ impl SiteBuilder for ChildBuild {
 mod tests {
     use clap::Parser;
 
+    use mds::settings::{WireguardFile, WireguardFlags};
+
     use super::*;
 
     #[derive(Parser)]
@@ -170,9 +177,11 @@ mod tests {
     fn the_network_of_the_tunnels_is_that_of_the_server() {
         let arguments = Arguments::try_parse_from(["mds", "--site", "site"]).unwrap();
         let network_for = |tunnels: Option<&str>| {
-            let tunnels = tunnels.map(|text| text.parse().unwrap());
+            let file = WireguardFile { server: tunnels.map(|text| text.parse().unwrap()), ..WireguardFile::default() };
+            let tunnels = WireguardSettings::resolve(WireguardFlags::default(), file, "mds.toml").unwrap();
             let child =
-                ChildBuild::new(&arguments.site, &arguments.tree, InventoryInput::Site, false, tunnels).unwrap();
+                ChildBuild::new(&arguments.site, &arguments.tree, InventoryInput::Site, false, tunnels.as_ref())
+                    .unwrap();
             let command = child.command();
             let mut said = command.get_envs().filter(|(name, _)| *name == TUNNEL_NETWORK_VARIABLE);
             // Nothing means that the variable is taken out of what the server was started with.

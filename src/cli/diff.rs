@@ -71,8 +71,8 @@ pub(crate) fn run(arguments: &DiffArguments, matches: &ArgMatches, output: &Outp
         true => inventory(&arguments.site, &arguments.site.required_site(&arguments.tree.state)?, &mut progress)?,
         false => InventoryInput::Site,
     };
-    let tunnels = arguments.site.tunnel_network(matches);
-    let [from, to] = [side(&older, &inventory, tunnels.as_ref())?, side(&newer, &inventory, tunnels.as_ref())?];
+    let tunnels = arguments.site.tunnel_flags(matches);
+    let [from, to] = [side(&older, &inventory, Some(&tunnels))?, side(&newer, &inventory, Some(&tunnels))?];
     let changes = changes_between(&from, &to, &mut progress)
         .map_err(|failed| unreadable(&failed.0.to_string(), !matches!(failed.0, Origin::Folder { .. }), failed.1))?;
     drop(progress);

@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &ExplainArguments, matches: &ArgMatches, output: &O
     let mut progress = Progress::new(true);
     arguments.fetch.update(&site, &mut progress)?;
     let inventory = inventory(&arguments.site, &site, &mut progress)?;
-    let prepared = prepare(&site, &inventory, arguments.site.tunnel_network(matches).as_ref(), &mut NoObserver)?;
+    let prepared = prepare(&site, &inventory, Some(&arguments.site.tunnel_flags(matches)), &mut NoObserver)?;
     let plan = &prepared.plan;
     let facts = select(plan, &arguments.node)?;
     let rendered = rendered(plan, facts);

@@ -40,9 +40,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the first release may take from being published to being served before the summary is printed anyway.
 const FIRST_LOAD: Duration = Duration::from_secs(10);
 
-/// The record of boots, in the state folder.
-pub(super) const BOOT_RECORD: &str = "phone-home.ndjson";
-
 /// Serve the current release of a tree, and follow its changes
 ///
 /// With a site, it is built and published first, and again whenever it changes; a change that does not build keeps the
@@ -121,9 +118,9 @@ pub(crate) fn run(arguments: &ServeArguments, matches: &ArgMatches, output: &Out
         Some(site) => {
             let interval = if site.is_remote() { Duration::from_secs(settings.poll.value) } else { LOCAL_POLL };
             let (inventory, smd) = resolve_inventory(arguments, &remembered)?;
-            let network = wireguard.as_ref().map(|wireguard| wireguard.server.value);
             let accepts_drop = arguments.accept_drop;
-            let builder = ChildBuild::new(&arguments.site, &arguments.tree, inventory.clone(), accepts_drop, network)?;
+            let builder =
+                ChildBuild::new(&arguments.site, &arguments.tree, inventory.clone(), accepts_drop, wireguard.as_ref())?;
             Some(Following { follower: SiteFollower::new(site, inventory, builder), interval, smd })
         }
     };
@@ -229,14 +226,14 @@ fn resolve_tunnels(
     matches: &ArgMatches,
     remembered: &Remembered,
 ) -> Result<Option<WireguardSettings>, CliError> {
-    let flags = arguments.tunnels.flags(arguments.site.tunnel_network(matches), matches);
+    let flags = arguments.tunnels.flags(arguments.site.tunnel_flags(matches), matches);
     WireguardSettings::resolve(flags, remembered.wireguard.clone(), &remembered.wireguard_name)
         .map_err(CliError::failure)
 }
 
 /// The record of boots. Nodes are served without it too.
 fn boot_record(state: &Path, shared: &Arc<Shared>) -> Option<Arc<BootRecord>> {
-    match BootRecord::open(&state.join(BOOT_RECORD), Arc::clone(shared)) {
+    match BootRecord::open(&state.join(BootRecord::FILE_NAME), Arc::clone(shared)) {
         Ok(record) => Some(record),
         Err(error) => {
             shared.degrade("boot-record", &format!("boots are not recorded: {error}"));
@@ -388,9 +385,15 @@ fn print_summary(
     }
     if let (Some(node), Some(address)) = (release.and_then(|release| release.example_address()), addresses.first()) {
         let here = reachable(*address);
-        text.push_str(&format!(
-            "try it:\n  curl -H 'X-Forwarded-For: {node}' http://{here}/meta-data\n  curl http://{here}/health\n"
-        ));
+        text.push_str("try it:\n");
+        if tunnels.is_none_or(|tunnels| !tunnels.only) {
+            text.push_str(&format!("  curl -H 'X-Forwarded-For: {node}' http://{here}/meta-data\n"));
+        }
+        if tunnels.is_some() {
+            let body = "{\"public_key\": \"'$(wg genkey | wg pubkey)'\"}";
+            text.push_str(&format!("  curl -H 'X-Forwarded-For: {node}' -d '{body}' http://{here}/wg-init\n"));
+        }
+        text.push_str(&format!("  curl http://{here}/health\n"));
     }
     output.result(&text, || {
         let mut summary = json!({

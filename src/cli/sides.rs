@@ -4,9 +4,9 @@ use std::path::Path;
 
 use mds::pipeline::{BuildError, InventoryInput, Side, SiteInput};
 use mds::release::{StoreError, Tree};
-use mds::settings::Sourced;
+use mds::settings::WireguardFlags;
 use mds::site::RepositoryError;
-use mds::types::{Problem, ReleaseId, TunnelNetwork};
+use mds::types::{Problem, ReleaseId};
 
 use super::arguments::{SiteArguments, TreeArguments};
 use super::error::CliError;
@@ -74,7 +74,7 @@ pub(crate) fn named(text: &str, site: &SiteArguments, tree: &TreeArguments) -> R
 pub(crate) fn side(
     named: &Named,
     inventory: &InventoryInput,
-    tunnels: Option<&Sourced<TunnelNetwork>>,
+    tunnels: Option<&WireguardFlags>,
 ) -> Result<Side, CliError> {
     match named {
         Named::Release(tree, id) => Ok(Side::of_release(tree.open_release(*id)?)),

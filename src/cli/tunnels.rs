@@ -44,34 +44,20 @@ pub(crate) struct TunnelArguments {
         hide_env_values = true
     )]
     wireguard_endpoint: Option<String>,
-    /// Serve documents through tunnels only
-    #[arg(
-        long,
-        help_heading = "WireGuard",
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        env = "MDS_WIREGUARD_ONLY",
-        hide_env_values = true
-    )]
-    wireguard_only: Option<bool>,
 }
 
 impl TunnelArguments {
-    /// What the command line and the environment say; the network is a flag of its own, which builds share.
-    pub(crate) fn flags(&self, server: Option<Sourced<TunnelNetwork>>, matches: &ArgMatches) -> WireguardFlags {
+    /// What the command line and the environment say, joined with what builds are told too.
+    pub(crate) fn flags(&self, of_builds: WireguardFlags, matches: &ArgMatches) -> WireguardFlags {
         let source = |id: &str, flag: &'static str, variable: &'static str| {
             if is_typed(matches, id) { Source::Flag(flag) } else { Source::Environment(variable) }
         };
         let listen = || source("wireguard_listen", "--wireguard-listen", "MDS_WIREGUARD_LISTEN");
         let endpoint = || source("wireguard_endpoint", "--wireguard-endpoint", "MDS_WIREGUARD_ENDPOINT");
-        let only = || source("wireguard_only", "--wireguard-only", "MDS_WIREGUARD_ONLY");
         WireguardFlags {
-            server,
             listen: self.wireguard_listen.map(|value| Sourced::new(value, listen())),
             endpoint: self.wireguard_endpoint.clone().map(|value| Sourced::new(value, endpoint())),
-            only: self.wireguard_only.map(|value| Sourced::new(value, only())),
+            ..of_builds
         }
     }
 }
@@ -148,7 +134,7 @@ pub(crate) struct TunnelSummary {
     network: String,
     listening: SocketAddr,
     public_key: String,
-    only: bool,
+    pub(super) only: bool,
 }
 
 impl std::fmt::Display for TunnelSummary {

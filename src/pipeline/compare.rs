@@ -18,9 +18,9 @@ use crate::check::{Finding, document_inspector};
 use crate::compare::{Changes, Comparer, NodeState, Origin, TunnelChanges};
 use crate::release::{NodeEntry, StoredRelease, TunnelTerms};
 use crate::render::{Inspector, NodeFacts, Plan, RenderedNode, Stopped, Verdict, render_all, render_each};
-use crate::settings::Sourced;
+use crate::settings::WireguardFlags;
 use crate::site::{Site, SiteOrigin};
-use crate::types::{Digest, DocumentName, Problem, TunnelNetwork};
+use crate::types::{Digest, DocumentName, Problem};
 
 /// Nodes of the older side that may wait for those of the newer one.
 const WAITING_NODES: usize = 256;
@@ -47,7 +47,7 @@ impl Side {
     pub fn of_site(
         site: &SiteInput,
         inventory: &InventoryInput,
-        tunnels: Option<&Sourced<TunnelNetwork>>,
+        tunnels: Option<&WireguardFlags>,
     ) -> Result<Self, BuildError> {
         let (site, plan) = decide(site, inventory)?;
         let tunnels = Tunnels::new(&site, plan.facts(), tunnels);

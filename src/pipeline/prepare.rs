@@ -15,9 +15,9 @@ use crate::check::{
 use crate::inventory::{Inventory, LeftOut, LockHeader, Pull, mock_inventory, parse_any, synthetic_inventory};
 use crate::release::StoreError;
 use crate::render::{GroupOrder, NodeFacts, Plan, RenderProblem};
-use crate::settings::{SiteSettings, Sourced};
+use crate::settings::{SiteSettings, WireguardFlags};
 use crate::site::{RepositoryError, Site};
-use crate::types::{Digest, Place, Problem, Problems, TunnelNetwork};
+use crate::types::{Digest, Place, Problem, Problems};
 
 /// Findings that are given a place in the inventory file.
 const MOST_PLACED: usize = 100;
@@ -86,15 +86,15 @@ fn counted(findings: &[Finding]) -> String {
     }
 }
 
-/// Reads and decides. Nothing is fetched from a remote repository here: see [`SiteInput::update`]. `tunnels` is their
-/// network where the command line or the environment names one.
+/// Reads and decides. Nothing is fetched from a remote repository here: see [`SiteInput::update`]. `tunnels` is what
+/// the command line or the environment says of them.
 ///
 /// # Errors
 /// What cannot be read. What is wrong otherwise, templates that do not parse among it, is in the findings.
 pub fn prepare(
     site: &SiteInput,
     input: &InventoryInput,
-    tunnels: Option<&Sourced<TunnelNetwork>>,
+    tunnels: Option<&WireguardFlags>,
     observer: &mut dyn Observer,
 ) -> Result<Prepared, BuildError> {
     observer.begin(Phase::Reading);
@@ -106,8 +106,7 @@ pub fn prepare(
     let mut findings: Vec<Finding> = broken.into_iter().map(Finding::from).collect();
     let tunnels = Tunnels::new(&site, plan.facts(), tunnels);
     findings.extend(conflicts(&site.settings, plan.facts()));
-    let (network, too_small) = (tunnels.network.as_ref(), tunnels.too_small.as_ref());
-    findings.extend(check::tunnels(&site, plan.facts(), network, too_small));
+    findings.extend(check::tunnels(&site, plan.facts(), &tunnels.outline()));
     findings.extend(values(&site, plan.facts()));
     findings.extend(unused(&site, &inventory, &plan));
     findings.extend(check::inventory(&site, &inventory, &remarks));
