@@ -7,7 +7,7 @@ mod cli_support;
 use cli_support::Sandbox;
 use insta::assert_snapshot;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "init",
     "build",
     "check",
@@ -23,6 +23,8 @@ const COMMANDS: [&str; 16] = [
     "verify",
     "gc",
     "export",
+    "wireguard",
+    "arm",
     "completions",
 ];
 

@@ -1,6 +1,7 @@
 //! The command line: one file per command, and what they share.
 
 mod arguments;
+mod arm;
 mod boots;
 mod build;
 mod build_check;
@@ -33,6 +34,7 @@ mod smd_arguments;
 mod smd_follow;
 mod tunnels;
 mod verify;
+mod wireguard;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -82,6 +84,8 @@ enum Command {
     Verify(verify::VerifyArguments),
     Gc(gc::GcArguments),
     Export(export::ExportArguments),
+    Wireguard(wireguard::WireguardArguments),
+    Arm(arm::ArmArguments),
     Completions(completions::CompletionsArguments),
 }
 
@@ -152,6 +156,8 @@ fn dispatch(mut cli: Cli, matches: &ArgMatches, output: &Output) -> Result<ExitC
         Command::Verify(arguments) => verify::run(&arguments, output),
         Command::Gc(arguments) => gc::run(&arguments, output),
         Command::Export(arguments) => export::run(&arguments, output),
+        Command::Wireguard(arguments) => wireguard::run(&arguments, output),
+        Command::Arm(arguments) => arm::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments, output),
     }
 }
