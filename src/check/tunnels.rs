@@ -165,3 +165,82 @@ fn base_url_of(server: IpAddr) -> String {
         IpAddr::V6(ip) => format!("http://[{ip}]"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::mock_inventory;
+    use crate::render::GroupOrder;
+    use crate::render::fixture::site;
+
+    const MARKED: (&str, &str) = ("groups/compute/group.yaml", "require: wireguard\n");
+    const DOCUMENT: (&str, &str) = ("groups/compute/cloud-config.yaml", "#cloud-config\n");
+
+    /// What is found with these settings, a group that is marked, and more files.
+    fn found(settings: &str, network: Option<&str>, more: &[(&str, &str)]) -> Vec<Finding> {
+        let site = site(&[&[("mds.toml", settings), MARKED, DOCUMENT], more].concat());
+        let order = GroupOrder::default();
+        let facts: Vec<NodeFacts> =
+            mock_inventory().nodes().iter().map(|node| NodeFacts::new(&site, &order, node)).collect();
+        let network = network.map(|text| Sourced::new(text.parse().unwrap(), Source::Flag("--wireguard-server")));
+        tunnels(&site, &facts, network.as_ref(), None)
+    }
+
+    fn rules(settings: &str, network: Option<&str>, more: &[(&str, &str)]) -> Vec<String> {
+        found(settings, network, more).iter().map(|finding| finding.rule.to_string()).collect()
+    }
+
+    fn based_on(url: &str, more: &str) -> String {
+        format!("[cluster]\nbase_url = \"{url}\"\n{more}")
+    }
+
+    #[test]
+    fn what_is_included_through_the_tunnel_or_not_at_all_is_fine() {
+        let outside = based_on("http://10.252.0.1:8080", "");
+        assert_eq!(rules(&outside, Some("100.97.0.1/16"), &[]), ["include-outside-tunnel"]);
+        assert_eq!(rules(&based_on("http://head", ""), Some("fd00::1/64"), &[]), ["include-outside-tunnel"]);
+        for (url, network) in [
+            ("http://100.97.0.1", "100.97.0.1/16"),
+            ("http://100.97.0.1:8080/x", "100.97.0.1/16"),
+            ("http://[fd00::1]:8080", "fd00::1/64"),
+        ] {
+            assert_eq!(rules(&based_on(url, ""), Some(network), &[]), [""; 0], "{url}");
+        }
+        let inline = based_on("http://10.252.0.1:8080", "[vendor_data]\ndelivery = \"inline\"\n");
+        assert_eq!(rules(&inline, Some("100.97.0.1/16"), &[]), [""; 0]);
+        // A template of the site's own may include anything or nothing.
+        let own = [("templates/vendor-data", "#cloud-config\n")];
+        assert_eq!(rules(&outside, Some("100.97.0.1/16"), &own), [""; 0]);
+    }
+
+    #[test]
+    fn a_group_without_mark_counts_where_all_documents_are_for_tunnels_only() {
+        let open = [("groups/compute/group.yaml", "")];
+        let settings = |more: &str| based_on("http://10.252.0.1:8080", more);
+        assert_eq!(rules(&settings(""), Some("100.97.0.1/16"), &open), [""; 0]);
+        let only = settings("[wireguard]\nonly = true\n");
+        assert_eq!(rules(&only, Some("100.97.0.1/16"), &open), ["include-outside-tunnel"]);
+    }
+
+    #[test]
+    fn a_mark_without_network_is_reported_once_where_it_stands() {
+        let inline = based_on("http://10.252.0.1", "[vendor_data]\ndelivery = \"inline\"\n");
+        let findings = found(&inline, None, &[]);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].problem.place.as_ref().unwrap().to_string(), "groups/compute/group.yaml:1:1");
+        assert!(!findings[0].nodes.is_empty());
+    }
+
+    #[test]
+    fn a_network_around_the_tunnels_or_within_overlaps() {
+        for prefix in ["100.64.0.0/10", "100.97.3.0/24", "100.97.0.0/16"] {
+            let settings =
+                based_on("http://100.97.0.1", &format!("[networks.HSN]\nprefixes = [\"10.0.0.0/8\", \"{prefix}\"]\n"));
+            let findings = found(&settings, Some("100.97.0.1/16"), &[]);
+            assert_eq!(findings.len(), 1, "{prefix}: {findings:?}");
+            assert!(findings[0].problem.message.contains(prefix), "{findings:?}");
+        }
+        let apart = based_on("http://100.97.0.1", "[networks.HSN]\nprefixes = [\"100.96.0.0/16\", \"fd00::/8\"]\n");
+        assert_eq!(rules(&apart, Some("100.97.0.1/16"), &[]), [""; 0]);
+    }
+}
