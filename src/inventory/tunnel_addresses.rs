@@ -8,6 +8,7 @@
 //! nearly nobody in turn.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -74,7 +75,8 @@ pub fn tunnel_addresses<'a>(
     if claimants.len() as u64 > hosts.room() {
         return Err(NetworkTooSmall { network: *network, room: hosts.room(), nodes: claimants.len() });
     }
-    let mut holders: HashMap<u64, usize> = HashMap::with_capacity(claimants.len());
+    let mut holders: HashMap<u64, usize, BuildHasherDefault<NumberHasher>> = HashMap::default();
+    holders.reserve(claimants.len());
     for newcomer in 0..claimants.len() {
         let mut homeless = newcomer;
         loop {
@@ -202,11 +204,10 @@ struct Claimant<'a> {
 
 impl<'a> Claimant<'a> {
     fn new(id: &'a NodeId, bits: u8) -> Self {
-        let mut words = [0; 24];
-        blake3::Hasher::new_derive_key(CONTEXT).update(id.as_str().as_bytes()).finalize_xof().fill(&mut words);
+        let hash = blake3::keyed_hash(KEY, id.as_str().as_bytes());
         let word = |index: usize| {
             let mut bytes = [0; 8];
-            bytes.copy_from_slice(&words[8 * index..8 * index + 8]);
+            bytes.copy_from_slice(&hash.as_bytes()[8 * index..8 * index + 8]);
             u64::from_le_bytes(bytes)
         };
         let mask = u64::MAX >> (MOST_HOST_BITS - bits);
@@ -221,7 +222,27 @@ impl<'a> Claimant<'a> {
 }
 
 /// What the hashes are for. Changing it moves every node.
-const CONTEXT: &str = "mds 2026 addresses of nodes in tunnels";
+const KEY: &[u8; blake3::KEY_LEN] = b"mds addresses of node in tunnels";
+
+/// Hashes a number by multiplying it: numbers are made of hashes already, and nobody chooses them to collide.
+#[derive(Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio, as Knuth has it; the map wants both ends of a hash to be mixed.
+        let product = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = product ^ (product >> 32);
+    }
+}
 
 #[cfg(test)]
 mod tests;
