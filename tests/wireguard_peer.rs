@@ -4,7 +4,7 @@
 //! `MDS_TESTS_MUST_RUN=1`. The first of them takes longer than all others together, which run beside it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
-#[allow(dead_code, unused_imports)]
+#[allow(unused_imports)]
 #[path = "real_client/mod.rs"]
 mod harness;
 #[path = "wireguard_peer/mod.rs"]
@@ -117,6 +117,23 @@ fn the_server_has_no_privileges() {
     // No device either: there is none but the bridge, its ports and the loopback interface.
     let links = cluster.namespace().try_ip("-oneline link show").unwrap();
     assert!(links.lines().all(|line| ["lo:", "bridge:", "port"].iter().any(|name| line.contains(name))), "{links}");
+}
+
+#[test]
+fn a_network_of_ipv6_works_as_well() {
+    if !tunnels_can_be_made() {
+        return;
+    }
+    let cluster = Cluster::with(Terms { network: "fd00:97::1/64", ..Terms::default() }, |_| {});
+    let peer = cluster.peer(&FIRST);
+
+    let said = peer.up();
+
+    assert!(said.contains("its documents are at http://[fd00:97::1]/"), "{said}");
+    for name in DOCUMENTS {
+        let answer = peer.ask(30, &["--globoff", &format!("http://[fd00:97::1]/{name}")]).unwrap();
+        assert_eq!((answer.status, answer.body), (200, cluster.document(&FIRST, name)), "{name}");
+    }
 }
 
 mod client_22 {

@@ -5,6 +5,8 @@
 //! run; what the node wrote is then read from its disk. Everything is named by the process that made it, goes away when
 //! dropped, and what a killed run left is removed by the next.
 
+#![allow(dead_code, reason = "the tests of tunnels, which use it too, need less of some parts and more of others")]
+
 mod boot;
 mod broken_documents;
 mod cases;
