@@ -6,6 +6,7 @@
 //! | `device` | the border between the TCP/IP stack and the engine |
 //! | `inner` | what a packet inside a tunnel must be |
 //! | `net` | TCP inside one tunnel |
+//! | `sender` | datagrams on their way out |
 //! | `shard` | a thread: its socket, its nodes, its timers |
 //! | `socket` | the UDP sockets |
 //! | `stream` | a connection inside a tunnel |
@@ -19,6 +20,7 @@ mod counters;
 mod device;
 mod inner;
 mod net;
+mod sender;
 mod shard;
 mod socket;
 mod stream;

@@ -5,6 +5,7 @@
 
 mod messages;
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
@@ -20,7 +21,8 @@ use tokio::sync::{mpsc, watch};
 use super::TunnelService;
 use super::counters::{Counters, count};
 use super::device::Outbox;
-use super::net::{stack_time, world_time};
+use super::net::{Net, stack_time, world_time};
+use super::sender::Sender;
 use super::stream::{Signal, TunnelStream};
 use super::tunnels::{self, Tunnels};
 use crate::wireguard::noise::{BoringNoise, Due, INITIATION, Kind, Noise, TunnelNoise};
@@ -72,6 +74,7 @@ pub(super) struct Shard {
     /// When stacks want their turn, soonest first. Entries that a stack does not know of any more are old.
     deadlines: BinaryHeap<Reverse<(NetInstant, u32)>>,
     outbox: Outbox,
+    sender: Sender,
     /// Where messages are opened and sealed.
     scratch: Box<[u8]>,
     origin: Instant,
@@ -88,6 +91,7 @@ impl Shard {
             signal: Rc::default(),
             deadlines: BinaryHeap::new(),
             outbox: Outbox::default(),
+            sender: Sender::default(),
             scratch: vec![0; DATAGRAM + INITIATION].into(),
             origin,
             next_sweep: origin + SWEEP,
@@ -107,6 +111,7 @@ impl Shard {
                     return;
                 }
                 _ = wakers.socket.readable() => {}
+                _ = wakers.socket.writable(), if self.sender.is_blocked() => {}
                 message = wakers.inbox.recv() => forwarded = message,
                 () = self.signal.wait() => {}
                 () = tokio::time::sleep_until(wake) => {}
@@ -124,6 +129,7 @@ impl Shard {
                 // Should it be an error that does not go away, the thread must not spin.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
+            self.sender.flush(&wakers.socket, &self.shared.counters);
             self.turn(&wakers.socket);
             // Handlers run now, and write; then what they wrote goes out together.
             tokio::task::yield_now().await;
@@ -179,23 +185,33 @@ impl Shard {
     /// Lets every tunnel send that has something to send, or may have.
     fn turn(&mut self, socket: &UdpSocket) {
         let now = Instant::now();
-        let net_now = self.net_time(now);
-        for slot in self.signal.take() {
-            self.run_net(slot, net_now, socket);
-        }
-        while let Some(Reverse((deadline, slot))) = self.deadlines.peek().copied() {
-            if deadline > net_now {
-                break;
-            }
-            self.deadlines.pop();
-            let due = self.tunnels.get_mut(slot).and_then(|tunnel| tunnel.net.as_ref());
-            if due.is_some_and(|net| net.borrow().scheduled == Some(deadline)) {
-                self.run_net(slot, net_now, socket);
-            }
+        if !self.sender.is_blocked() {
+            self.run_nets(self.net_time(now), socket);
         }
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
             self.sweep(now, socket);
+        }
+    }
+
+    fn run_nets(&mut self, now: NetInstant, socket: &UdpSocket) {
+        for slot in self.signal.take() {
+            if self.sender.is_blocked() {
+                self.signal.put_back(slot);
+            } else {
+                self.run_net(slot, now, socket);
+            }
+        }
+        while let Some(Reverse((deadline, slot))) = self.deadlines.peek().copied() {
+            if deadline > now || self.sender.is_blocked() {
+                break;
+            }
+            self.deadlines.pop();
+            let net = self.tunnels.get_mut(slot).and_then(|tunnel| tunnel.net.as_ref());
+            let is_due = |net: &Rc<RefCell<Net>>| net.borrow_mut().scheduled.take_if(|at| *at == deadline).is_some();
+            if net.is_some_and(is_due) {
+                self.run_net(slot, now, socket);
+            }
         }
     }
 
@@ -214,10 +230,12 @@ impl Shard {
         if !idle {
             // What is due already waits for others to have their turn.
             let soonest = now + (stack_time(Duration::from_millis(1)) - NetInstant::ZERO);
+            // A turn that comes too early does no harm, and with every packet the next one is due later: so there is
+            // no need to note more than the soonest.
             let due = net.due(now).map(|due| due.max(soonest));
-            if due != net.scheduled {
-                net.scheduled = due;
-                self.deadlines.extend(due.map(|due| Reverse((due, slot))));
+            if let Some(due) = due.filter(|due| net.scheduled.is_none_or(|noted| *due < noted)) {
+                net.scheduled = Some(due);
+                self.deadlines.push(Reverse((due, slot)));
             }
         }
         drop(net);
@@ -236,35 +254,37 @@ impl Shard {
 
     /// Seals and sends what is in the outbox.
     fn seal(&mut self, slot: u32, socket: &UdpSocket) {
-        if let Some(tunnel) = self.tunnels.get_mut(slot)
+        let Self { shared, tunnels, outbox, sender, scratch, .. } = self;
+        if let Some(tunnel) = tunnels.get_mut(slot)
             && let Some(endpoint) = tunnel.endpoint
         {
-            for packet in self.outbox.packets() {
-                if let Some(message) = tunnel.noise.seal(packet, &mut self.scratch) {
+            for packet in outbox.packets() {
+                if let Some(message) = tunnel.noise.seal(packet, scratch) {
                     tunnel.peer.count_sent(message.len() as u64);
-                    transmit(socket, &self.shared.counters, endpoint, message);
+                    sender.send(socket, &shared.counters, endpoint, message);
                 }
             }
         }
-        self.outbox.clear();
+        outbox.clear();
     }
 
     /// Looks at the protocol's timers, and drops what has ended.
     fn sweep(&mut self, now: Instant, socket: &UdpSocket) {
-        self.shared.noise.next_second();
-        for slot in 0..self.tunnels.slots() {
-            let Some(tunnel) = self.tunnels.get_mut(slot) else { continue };
+        let Self { shared, tunnels, sender, scratch, .. } = self;
+        shared.noise.next_second();
+        for slot in 0..tunnels.slots() {
+            let Some(tunnel) = tunnels.get_mut(slot) else { continue };
             if tunnel.peer.has_ended() {
-                self.tunnels.remove(slot);
+                tunnels.remove(slot);
                 continue;
             }
-            match tunnel.noise.tick(now, &mut self.scratch) {
+            match tunnel.noise.tick(now, scratch) {
                 Due::Nothing => {}
-                Due::Over => self.tunnels.remove(slot),
+                Due::Over => tunnels.remove(slot),
                 Due::Send(message) => {
                     if let Some(endpoint) = tunnel.endpoint {
                         tunnel.peer.count_sent(message.len() as u64);
-                        transmit(socket, &self.shared.counters, endpoint, message);
+                        sender.send(socket, &shared.counters, endpoint, message);
                     }
                 }
             }
@@ -272,19 +292,13 @@ impl Shard {
     }
 
     fn wake_at(&self) -> Instant {
-        let deadline = self.deadlines.peek().map(|Reverse((deadline, _))| self.origin + world_time(*deadline));
+        // As long as datagrams wait, no stack has its turn.
+        let soonest = self.deadlines.peek().filter(|_| !self.sender.is_blocked());
+        let deadline = soonest.map(|Reverse((deadline, _))| self.origin + world_time(*deadline));
         deadline.map_or(self.next_sweep, |deadline| deadline.min(self.next_sweep))
     }
 
     fn net_time(&self, now: Instant) -> NetInstant {
         stack_time(now.saturating_duration_since(self.origin))
-    }
-}
-
-/// Sends a datagram. One that cannot be sent now is lost, as on the way: whoever needs it asks again.
-fn transmit(socket: &UdpSocket, counters: &Counters, to: SocketAddr, message: &[u8]) {
-    if let Err(error) = socket.try_send_to(message, to) {
-        count(&counters.unsent);
-        tracing::trace!("a message to {to} was not sent: {error}");
     }
 }

@@ -34,6 +34,11 @@ impl Signal {
         self.slots.take()
     }
 
+    /// Gives back a tunnel that was taken, and that must wait.
+    pub(super) fn put_back(&self, slot: u32) {
+        self.slots.borrow_mut().push(slot);
+    }
+
     /// Waits until a tunnel is marked.
     pub(super) async fn wait(&self) {
         self.notify.notified().await;

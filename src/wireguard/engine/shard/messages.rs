@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::net::UdpSocket;
 
-use super::{CONNECTIONS, Forwarded, Shard, transmit};
+use super::{CONNECTIONS, Forwarded, Shard};
 use crate::wireguard::LivePeer;
 use crate::wireguard::engine::counters::{Held, count};
 use crate::wireguard::engine::inner::{Inner, Unfit, inspect};
@@ -25,7 +25,7 @@ impl Shard {
             Admission::Key(key) => key,
             Admission::Cookie => {
                 count(&shared.counters.cookies_sent);
-                return transmit(socket, &shared.counters, from, &cookie);
+                return self.sender.send(socket, &shared.counters, from, &cookie);
             }
             Admission::Refused => return count(&shared.counters.malformed),
         };
@@ -86,7 +86,7 @@ impl Shard {
                 peer.note_initiation(initiation);
                 count(&counters.handshakes);
                 // To where it was asked, but no further: the node's address changes when it proves that it can answer.
-                transmit(socket, &counters, from, answer);
+                self.sender.send(socket, &counters, from, answer);
                 if let Some((slot, tunnel)) = fresh {
                     self.tunnels.insert(slot, tunnel);
                 }
@@ -108,7 +108,7 @@ impl Shard {
     ) {
         let now = Instant::now();
         let net_now = self.net_time(now);
-        let Self { shared, tunnels, scratch, outbox, signal, .. } = &mut *self;
+        let Self { shared, tunnels, scratch, outbox, sender, signal, .. } = &mut *self;
         let counters = &shared.counters;
         let Some(tunnel) = tunnels.get_mut(slot) else { return count(&counters.unknown_sessions) };
         if tunnel.peer.has_ended() {
@@ -135,7 +135,7 @@ impl Shard {
         let packet = match received {
             Received::Completed(message) => {
                 tunnel.peer.count_sent(message.len() as u64);
-                return transmit(socket, counters, from, message);
+                return sender.send(socket, counters, from, message);
             }
             Received::Packet(packet) => packet,
             _ => return,
