@@ -10,6 +10,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use blake2::digest::consts::U16;
+use blake2::digest::{Digest, Mac};
+use blake2::{Blake2s256, Blake2sMac};
 use mds::types::{NodeId, TunnelNetwork};
 use mds::wireguard::engine::{
     CounterSnapshot, Counters, Engine, EngineSettings, RunningEngine, TunnelService, TunnelStream,
@@ -231,6 +234,38 @@ fn a_replayed_handshake_changes_nothing_not_even_after_its_keys_were_dropped() {
     assert_eq!((peer.endpoint(), peer.last_handshake()), (endpoint, handshake));
     client.shake();
     assert_eq!(client.ask("who\n"), node_id(7).to_string().as_bytes());
+}
+
+/// The initiation with another number for the initiator's session, and the first MAC that fits: anybody who saw it can
+/// make that.
+fn renumbered(initiation: &[u8], server: &PrivateKey) -> Vec<u8> {
+    let mut message = initiation.to_vec();
+    message[4..8].copy_from_slice(&[1, 2, 3, 4]);
+    let key = Blake2s256::new().chain_update(b"mac1----").chain_update(server.public().as_bytes()).finalize();
+    let mac = <Blake2sMac<U16> as Mac>::new_from_slice(&key).unwrap().chain_update(&message[..116]).finalize();
+    message[116..132].copy_from_slice(&mac.into_bytes());
+    message
+}
+
+#[test]
+fn a_replayed_handshake_under_another_number_is_refused_too() {
+    let mut server = Server::start();
+    let (mut client, _) = server.node(7);
+    client.shake();
+    client.ask("who\n");
+    let first = client.initiations[0].clone();
+    client.rest(Duration::from_millis(20));
+    client.shake();
+    for restarted in [false, true] {
+        if restarted {
+            server.restart();
+        }
+        client.send_raw(&renumbered(&first, &server.key));
+        let last = client.initiations[1].clone();
+        client.send_raw(&renumbered(&last, &server.key));
+        server.until("replays are refused", |counts| counts.replays == 2);
+        assert_eq!(server.counts().handshakes, if restarted { 0 } else { 2 });
+    }
 }
 
 #[test]
