@@ -21,7 +21,7 @@ use mds::check::{Finding, RULES, ReportFormat, ReportSubject, Waived, report};
 use mds::compare::{Comparer, NodeState, Origin, TunnelChanges};
 use mds::pipeline::{InventoryInput, NoObserver, SiteInput, prepare, publish};
 use mds::release::Tree;
-use mds::settings::{Source, Sourced};
+use mds::settings::{Source, Sourced, WireguardFlags};
 use mds::types::{Digest, DocumentName, GroupLabel, NodeId, Place, Problem, ReleaseId};
 use serde_json::Value;
 
@@ -92,7 +92,8 @@ fn what_a_build_writes_is_valid() {
     let tree = Tree::open_or_create(folder.path().join("tree")).unwrap();
     let time: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
     let site = SiteInput::Folder(repository().join("site"));
-    let network = Sourced::new("100.97.0.1/16".parse().unwrap(), Source::Default);
+    let network = Some(Sourced::new("100.97.0.1/16".parse().unwrap(), Source::Default));
+    let network = WireguardFlags { server: network, ..WireguardFlags::default() };
     let mut prepared = prepare(&site, &InventoryInput::Site, Some(&network), &mut NoObserver).unwrap();
     prepared.tunnels.terms.only.insert(DocumentName::UserData);
     let published = publish(&prepared, &mut tree.lock().unwrap(), time, &mut NoObserver).unwrap();

@@ -183,7 +183,8 @@ mod tests {
         let facts: Vec<NodeFacts> =
             mock_inventory().nodes().iter().map(|node| NodeFacts::new(&site, &order, node)).collect();
         let network = network.map(|text| Sourced::new(text.parse().unwrap(), Source::Flag("--wireguard-server")));
-        tunnels(&site, &facts, network.as_ref(), None)
+        let all_are_inside = site.settings.wireguard.only == Some(true);
+        tunnels(&site, &facts, &TunnelOutline { network: network.as_ref(), all_are_inside, too_small: None })
     }
 
     fn rules(settings: &str, network: Option<&str>, more: &[(&str, &str)]) -> Vec<String> {
