@@ -196,7 +196,7 @@ pub(super) struct BoringTunnel {
 impl TunnelNoise for BoringTunnel {
     fn receive<'a>(&mut self, from: IpAddr, datagram: &[u8], out: &'a mut [u8]) -> Received<'a> {
         let Some(kind) = Kind::of(datagram) else { return Received::Refused };
-        if matches!(kind, Kind::Of { data: true, .. }) && counter(datagram) >= REJECT_AFTER_MESSAGES {
+        if counter(datagram) >= REJECT_AFTER_MESSAGES {
             return Received::Refused;
         }
         match self.noise.decapsulate(Some(from), datagram, out) {
@@ -249,7 +249,11 @@ impl TunnelNoise for BoringTunnel {
     }
 }
 
-fn counter(data: &[u8]) -> u64 {
+/// The number of a data message in its session; 0 for others.
+pub(super) fn counter(data: &[u8]) -> u64 {
+    if !matches!(Kind::of(data), Some(Kind::Of { data: true, .. })) {
+        return 0;
+    }
     data.get(8..16).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes).unwrap_or_default()
 }
 

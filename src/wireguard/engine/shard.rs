@@ -163,8 +163,8 @@ impl Shard {
                     self.on_initiation(from, initiation, socket);
                 }
             }
-            Some(Kind::Of { session, data }) => match tunnels::shard_and_slot(session) {
-                (shard, slot) if shard == self.number => self.on_message(slot, session, data, from, datagram, socket),
+            Some(Kind::Of { session, .. }) => match tunnels::shard_and_slot(session) {
+                (shard, slot) if shard == self.number => self.on_message(slot, session, from, datagram, socket),
                 (shard, _) => self.forward(shard, || Forwarded::Other(from, datagram.to_vec())),
             },
         }

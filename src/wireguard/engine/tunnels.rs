@@ -37,11 +37,46 @@ pub(super) struct Tunnel {
     pub(super) noise: BoringTunnel,
     /// Where the last message came from that was proven to be the node's.
     pub(super) endpoint: Option<SocketAddr>,
-    /// The session whose handshake was answered, and whose first message will prove that the node took part.
-    pub(super) unconfirmed: Option<u32>,
+    /// How new the newest message is that was proven to be the node's.
+    pub(super) newest: Newest,
     /// TCP inside; none when there are no connections.
     pub(super) net: Option<Rc<RefCell<Net>>>,
     pub(super) _held: Held,
+}
+
+/// The newest proven message of a node: only such a one moves it, and the first of a session completes a handshake.
+///
+/// Messages overtake one another, all the more as they come by different shards. One that was sent before the node
+/// moved must not move it back: a node that only listens would not be heard of again for long.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Newest(Option<(u32, u64)>);
+
+/// How a message stands to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// It is the first of a session that is newer than all others.
+    NewSession,
+    /// It is the newest of the newest session.
+    Newer,
+    /// It was overtaken.
+    Older,
+}
+
+impl Newest {
+    /// Notes a message by its session and its number in it.
+    pub(super) fn note(&mut self, session: u32, counter: u64) -> Order {
+        let order = match self.0 {
+            // The last byte counts sessions, and begins again after 256.
+            Some((newest, _)) if newest != session && session.wrapping_sub(newest) as u8 >= 128 => Order::Older,
+            Some((newest, last)) if newest == session && counter <= last => Order::Older,
+            Some((newest, _)) if newest == session => Order::Newer,
+            _ => Order::NewSession,
+        };
+        if order != Order::Older {
+            self.0 = Some((session, counter));
+        }
+        order
+    }
 }
 
 /// The tunnels of one shard.
@@ -110,6 +145,18 @@ mod tests {
                 assert_eq!(shard_and_slot(index(shard, slot) << 8 | session), (shard, slot));
             }
         }
+    }
+
+    #[test]
+    fn what_was_overtaken_is_older_in_a_session_and_across_sessions() {
+        let mut newest = Newest::default();
+        let notes = [(0x701, 0), (0x701, 5), (0x701, 3), (0x702, 0), (0x701, 9), (0x7ff, 0), (0x7ff, 1)];
+        let orders = notes.map(|(session, counter)| newest.note(session, counter));
+        use Order::{NewSession, Newer, Older};
+        assert_eq!(orders, [NewSession, Newer, Older, NewSession, Older, Older, Older]);
+        let mut newest = Newest::default();
+        let orders = [(0x7ff, 7), (0x700, 0), (0x7ff, 8)].map(|(session, counter)| newest.note(session, counter));
+        assert_eq!(orders, [NewSession, NewSession, Older], "the number of sessions begins again");
     }
 
     #[test]

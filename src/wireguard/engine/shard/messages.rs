@@ -14,8 +14,8 @@ use crate::wireguard::LivePeer;
 use crate::wireguard::engine::counters::{Held, count};
 use crate::wireguard::engine::inner::{Inner, Unfit, inspect};
 use crate::wireguard::engine::net::Net;
-use crate::wireguard::engine::tunnels::{self, Tunnel};
-use crate::wireguard::noise::{Admission, COOKIE, INITIATION, Noise, Received, TunnelNoise, fingerprint};
+use crate::wireguard::engine::tunnels::{self, Newest, Order, Tunnel};
+use crate::wireguard::noise::{Admission, COOKIE, INITIATION, Noise, Received, TunnelNoise, counter, fingerprint};
 
 impl Shard {
     pub(super) fn on_initiation(&mut self, from: SocketAddr, initiation: &[u8; INITIATION], socket: &UdpSocket) {
@@ -76,13 +76,12 @@ impl Shard {
                 }
                 let held = Held::new(&counters, |counters| &counters.live_tunnels);
                 let peer = Arc::clone(&peer);
-                let tunnel = Tunnel { peer, noise, endpoint: None, unconfirmed: None, net: None, _held: held };
+                let tunnel = Tunnel { peer, noise, endpoint: None, newest: Newest::default(), net: None, _held: held };
                 &mut fresh.insert((slot, tunnel)).1
             }
         };
         match tunnel.noise.receive(from.ip(), initiation, &mut self.scratch) {
             Received::Started(answer) => {
-                tunnel.unconfirmed = answer.get(4..8).and_then(|id| id.try_into().ok()).map(u32::from_le_bytes);
                 peer.note_initiation(initiation);
                 count(&counters.handshakes);
                 // To where it was asked, but no further: the node's address changes when it proves that it can answer.
@@ -101,7 +100,6 @@ impl Shard {
         &mut self,
         slot: u32,
         session: u32,
-        data: bool,
         from: SocketAddr,
         datagram: &[u8],
         socket: &UdpSocket,
@@ -124,13 +122,13 @@ impl Shard {
             Received::Completed(_) | Received::Packet(_) | Received::Keepalive => {}
         }
         tunnel.peer.count_received(datagram.len() as u64);
-        if tunnel.endpoint != Some(from) {
+        let order = tunnel.newest.note(session, counter(datagram));
+        if order == Order::NewSession {
+            tunnel.peer.note_handshake(now);
+        }
+        if order != Order::Older && tunnel.endpoint != Some(from) {
             tunnel.endpoint = Some(from);
             tunnel.peer.note_endpoint(SocketAddr::new(from.ip().to_canonical(), from.port()));
-        }
-        if !data || tunnel.unconfirmed == Some(session) {
-            tunnel.unconfirmed = None;
-            tunnel.peer.note_handshake(now);
         }
         let packet = match received {
             Received::Completed(message) => {
