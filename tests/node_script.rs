@@ -228,6 +228,24 @@ fn addresses_of_ipv6_get_their_whole_length_and_brackets_in_urls() {
 }
 
 #[test]
+fn a_server_with_an_address_of_ipv6_is_found() {
+    if !is_there("curl") || TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let text = answer(&[("\"endpoint\":\"head.example:51821\",", "")]);
+    for brackets in [false, true] {
+        let server = FakeServer::start_at("[::1]:0".parse().unwrap(), vec![Answer::new(202, &text)]);
+        let address = if brackets { "[::1]" } else { "::1" };
+        let bench = Bench::new(&format!("ochami_wg_ip={address} ochami_wg_port={}", server.address.port()));
+
+        assert_eq!(bench.run("up").code, Some(0));
+
+        assert_eq!(server.asked().len(), 1);
+        assert_eq!(bench.endpoints(), ["[::1]:51820"]);
+    }
+}
+
+#[test]
 fn an_endpoint_that_leads_nowhere_gives_way_to_the_address_of_the_server() {
     if !is_there("curl") {
         return;

@@ -178,7 +178,26 @@ fn boots_through_a_tunnel(client: Client) {
     assert_eq!(boot.hostname(), FIRST.hostname);
     assert_eq!(node.read("etc/tundra/compute"), "nid001000 of tundra is instance i-first\n");
     assert!(fs::symlink_metadata(node.path("etc/cloud/cloud.cfg.d/99-wireguard-tunnel.cfg")).is_err());
+    let boots = cluster.boots(&FIRST);
+    assert_eq!((boots.len(), &boots[0]["through_tunnel"]), (1, &Value::Bool(true)), "{boots:?}");
+    let said = &boots[0]["said"];
+    assert_eq!((&said["instance_id"], &said["hostname"]), (&json!("i-first"), &json!(FIRST.hostname)), "{said}");
+    let key = node.read("etc/ssh/ssh_host_ed25519_key.pub");
+    assert_eq!(said["pub_key_ed25519"], key.trim());
     wait_until("phone_home ends the tunnel", END, || cluster.count_peers() == 0);
+}
+
+/// The units have their places among those of the real client: with a circle, systemd would leave one of them out.
+#[test]
+fn the_units_of_the_image_make_no_circle() {
+    for client in [Client::Bookworm, Client::Trixie] {
+        let Some(root) = Root::of(client) else { return };
+        let said = tunnels::verify_units(&root, "");
+        assert!(!said.contains("wireguard") && !said.contains("cycle"), "{said}");
+        // That a circle is found shows that one would be.
+        let said = tunnels::verify_units(&root, "After=network-online.target");
+        assert!(said.contains("ordering cycle"), "{said}");
+    }
 }
 
 #[test]
@@ -254,12 +273,10 @@ fn a_server_that_is_killed_and_started_again_has_the_tunnels_it_had() {
 
     assert_eq!(cluster.count_peers(), 2);
     // Nobody touches the nodes. They find out that their sessions are gone after 15 seconds without an answer.
-    let begin = Instant::now();
     thread::scope(|scope| {
         scope.spawn(|| assert_has_tunnel(&peer));
         assert_has_tunnel(&other);
     });
-    assert!(begin.elapsed() < Duration::from_secs(40), "{:?}", begin.elapsed());
 }
 
 #[test]

@@ -17,7 +17,15 @@ const PREFIX: &str = "mds-client-";
 /// # Panics
 /// When it cannot be made.
 pub(crate) fn scratch() -> TempDir {
-    let base = base().expect("the roots were checked before");
+    scratch_in(base().expect("the roots were checked before"))
+}
+
+/// Makes a folder at a place; it is removed when dropped, and what killed runs have left there is removed now.
+///
+/// # Panics
+/// When it cannot be made.
+pub(crate) fn scratch_in(base: &Path) -> TempDir {
+    remove_abandoned(base);
     let prefix = format!("{PREFIX}{}-", std::process::id());
     tempfile::Builder::new().prefix(&prefix).tempdir_in(base).expect("a folder can be made where a trial one could")
 }
@@ -34,10 +42,7 @@ fn find_base() -> Result<PathBuf, String> {
     let mut complaints = Vec::new();
     for candidate in [env!("CARGO_TARGET_TMPDIR"), "/dev/shm"].map(PathBuf::from) {
         match try_overlay(&candidate) {
-            Ok(()) => {
-                remove_abandoned(&candidate);
-                return Ok(candidate);
-            }
+            Ok(()) => return Ok(candidate),
             Err(complaint) => complaints.push(complaint),
         }
     }

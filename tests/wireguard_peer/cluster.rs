@@ -13,6 +13,7 @@ use super::peer::Peer;
 use super::server::{NOBODY, TunnelServer};
 use crate::harness::network::{Namespace, server_namespace};
 use crate::harness::programs::run;
+use crate::harness::scratch::scratch_in;
 use crate::harness::server::{binary, remove_settings};
 use crate::harness::site::{BASE_URL, FIRST, Machine, SERVER_ADDRESS, put, write};
 use crate::harness::{Delivery, Node, Root};
@@ -55,7 +56,7 @@ impl Cluster {
     /// As [`Cluster::start`], with other terms and with changes to the site.
     pub(crate) fn with(terms: Terms, change: impl FnOnce(&Path)) -> Self {
         // Where everybody may look, unlike the checkout perhaps.
-        let folder = tempfile::Builder::new().prefix("mds-tunnels-").tempdir_in("/tmp").unwrap();
+        let folder = scratch_in(Path::new("/tmp"));
         let site = folder.path().join("site");
         write(&site, Delivery::Include);
         reach_through_tunnel(&site, terms.network.split('/').next().unwrap());
@@ -109,6 +110,15 @@ impl Cluster {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{output:?}");
         output.stdout
+    }
+
+    /// What is on record of a machine's boots, newest first.
+    pub(crate) fn boots(&self, machine: &Machine) -> Vec<Value> {
+        let mut command = Command::new(binary());
+        command.args(["boots", machine.id, "--format", "json", "--state-dir"]).arg(self.folder.path().join("state"));
+        remove_settings(&mut command);
+        let answer: Value = serde_json::from_str(&run(&mut command)).unwrap();
+        answer["boots"].as_array().unwrap().clone()
     }
 
     fn site(&self) -> PathBuf {

@@ -9,11 +9,13 @@ mod cluster;
 mod key;
 mod peer;
 mod server;
+mod units;
 
 pub(crate) use bad_network::{Relay, Weather};
 pub(crate) use cluster::{Cluster, SERVER_IN_TUNNEL, Terms};
 pub(crate) use key::Key;
 pub(crate) use peer::Peer;
+pub(crate) use units::verify_units;
 
 use std::io::Write;
 use std::path::Path;

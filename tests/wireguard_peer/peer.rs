@@ -128,12 +128,12 @@ impl Peer {
         }
     }
 
-    /// Asks for a path through the tunnel, however long that takes, up to a minute.
+    /// Asks for a path through the tunnel, however long that takes, up to two minutes.
     ///
     /// # Panics
     /// When there is no answer.
     pub(crate) fn get(&self, path: &str) -> Answer {
-        self.ask(60, &[&format!("http://{SERVER_IN_TUNNEL}{path}")]).unwrap()
+        self.ask(120, &[&format!("http://{SERVER_IN_TUNNEL}{path}")]).unwrap()
     }
 
     /// As [`Peer::get`], with a limit in seconds; whether the answer is the machine's own meta-data.
