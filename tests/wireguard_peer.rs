@@ -12,6 +12,7 @@ mod tunnels;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -435,6 +436,34 @@ fn spoof_the_key_of_another_node_is_refused() {
     assert!((400..500).contains(&answer.status), "{answer:?}");
     assert_has_tunnel(&victim);
     assert_eq!(cluster.count_peers(), 1);
+}
+
+#[test]
+fn spoof_what_was_heard_on_the_way_and_is_sent_again_changes_nothing() {
+    if !tunnels_can_be_made() {
+        return;
+    }
+    let cluster = Cluster::with(Terms { endpoint: Relay::ENDPOINT, ..Terms::default() }, |_| {});
+    let (peer, spy) = (cluster.peer(&FIRST), cluster.peer(&SECOND));
+    let relay = Relay::start(cluster.namespace(), &peer, Weather::default(), 0);
+    peer.up();
+    assert_has_tunnel(&peer);
+    let heard = relay.heard();
+    // WireGuard's types of messages: 1 asks for a handshake, 4 carries data.
+    assert!(heard.iter().any(|packet| packet[0] == 1) && heard.iter().any(|packet| packet[0] == 4));
+
+    let socket = spy.namespace().enter(|| UdpSocket::bind((SECOND.address, 0)).unwrap());
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    for packet in heard.iter().chain(&heard) {
+        socket.send_to(packet, (SERVER_ADDRESS, 51820)).unwrap();
+    }
+
+    let answer = socket.recv_from(&mut [0; 2048]);
+    assert!(answer.is_err(), "the spy is answered: {answer:?}");
+    assert!(!cluster.peers().contains(SECOND.address), "{}", cluster.peers());
+    let before = peer.last_handshake();
+    assert_has_tunnel(&peer);
+    assert_eq!(peer.last_handshake(), before, "the session goes on");
 }
 
 #[test]

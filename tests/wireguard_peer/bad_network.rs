@@ -38,6 +38,7 @@ impl Weather {
 pub(crate) struct Relay {
     ending: Arc<AtomicBool>,
     harmed: Arc<AtomicU64>,
+    heard: Arc<Mutex<Vec<Vec<u8>>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -60,7 +61,7 @@ impl Relay {
             socket.set_read_timeout(Some(HELD)).expect("it is a time");
         }
         let (ending, harmed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(u64::from(by_kernel))));
-        let from = Arc::new(Mutex::new(None));
+        let (from, heard) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::new())));
         let way = |number| Way {
             random: fastrand::Rng::with_seed(seed + number),
             weather,
@@ -68,12 +69,17 @@ impl Relay {
             harmed: Arc::clone(&harmed),
         };
         let there = {
-            let (from, outer, inner, way) = (Arc::clone(&from), Arc::clone(&outer), Arc::clone(&inner), way(0));
+            let (from, heard, way) = (Arc::clone(&from), Arc::clone(&heard), way(0));
+            let (outer, inner) = (Arc::clone(&outer), Arc::clone(&inner));
             std::thread::spawn(move || {
                 way.pass(
                     |buffer| {
                         let (length, source) = outer.recv_from(buffer)?;
                         *from.lock().unwrap() = Some(source);
+                        let mut heard = heard.lock().unwrap();
+                        if heard.len() < MEMORY {
+                            heard.push(buffer[..length].to_owned());
+                        }
                         Ok(length)
                     },
                     |packet| drop(inner.send(packet)),
@@ -85,7 +91,12 @@ impl Relay {
             let to = || -> Option<SocketAddr> { *from.lock().unwrap() };
             way.pass(|buffer| inner.recv(buffer), |packet| drop(to().map(|to| outer.send_to(packet, to))));
         });
-        Self { ending, harmed, threads: vec![there, back] }
+        Self { ending, harmed, heard, threads: vec![there, back] }
+    }
+
+    /// The first packets of the peer.
+    pub(crate) fn heard(&self) -> Vec<Vec<u8>> {
+        self.heard.lock().unwrap().clone()
     }
 
     /// How many packets fared badly; at least one when the kernel saw to it.
@@ -103,6 +114,8 @@ impl Drop for Relay {
     }
 }
 
+/// How many packets of the peer are kept.
+const MEMORY: usize = 64;
 /// How long an overtaken packet waits for others when there are none.
 const HELD: Duration = Duration::from_millis(5);
 
