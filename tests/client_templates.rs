@@ -4,7 +4,7 @@
 //! elsewhere the cases skip themselves, loudly, unless `MDS_TESTS_MUST_RUN=1`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[allow(dead_code, unused_imports, clippy::print_stderr)]
+#[allow(unused_imports, clippy::print_stderr)]
 #[path = "real_client/mod.rs"]
 mod harness;
 

@@ -43,7 +43,7 @@ fn without_network(site: &Site, facts: &[NodeFacts]) -> Vec<Finding> {
     // vendor-data may be for tunnels only because of the groups that it carries; these are reported themselves.
     let is_marked = |name: &&DocumentName| match name {
         DocumentName::Group(_) => true,
-        other => site.settings.documents.contains_key(other),
+        other => site.is_document_marked(other),
     };
     let finding = |name: &DocumentName| {
         let message = format!("{name} is served through a tunnel only, and no network is named for tunnels");

@@ -48,10 +48,7 @@ impl NetworkTooSmall {
 impl std::fmt::Display for NetworkTooSmall {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { network, room, nodes } = self;
-        write!(
-            formatter,
-            "the network of the tunnels, {network}, has addresses for {room} nodes, and there are {nodes}; "
-        )?;
+        write!(formatter, "the network of the tunnels, {network}, has too few addresses, {room} for {nodes} nodes; ")?;
         match self.longest_prefix() {
             Some(length) => write!(formatter, "a prefix of /{length} or shorter has enough"),
             None => formatter.write_str("no network that tunnels can have is great enough"),

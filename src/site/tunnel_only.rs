@@ -22,13 +22,19 @@ impl Site {
         only
     }
 
+    /// Whether the settings mark a document of every node.
+    #[must_use]
+    pub fn is_document_marked(&self, document: &DocumentName) -> bool {
+        self.settings.documents.get(document).is_some_and(|document| document.require == Some(Requirement::Wireguard))
+    }
+
     /// Where the site says that a document is for tunnels only.
     #[must_use]
     pub fn place_of_requirement(&self, document: &DocumentName) -> Place {
         match document {
             DocumentName::Group(label) => self.place_of(&format!("groups/{label}/group.yaml"), &["require"]),
             // vendor-data may have its mark from the groups that it carries.
-            other if self.settings.documents.contains_key(other) => {
+            other if self.is_document_marked(other) => {
                 self.place_of(FILE_NAME, &["documents", &other.to_string(), "require"])
             }
             _ => self.place_of(FILE_NAME, &["vendor_data", "delivery"]),

@@ -70,8 +70,8 @@ fn a_network_that_is_too_small_says_which_would_do() {
     assert_eq!(length, Some(28));
     assert_eq!(
         text,
-        "the network of the tunnels, 10.9.0.1/30, has addresses for 1 nodes, and there are 6; a prefix of /28 or \
-         shorter has enough"
+        "the network of the tunnels, 10.9.0.1/30, has too few addresses, 1 for 6 nodes; a prefix of /28 or shorter \
+         has enough"
     );
     assert_eq!(sentence("10.9.0.1/30", 5).1, Some(29));
     assert_eq!(sentence("fd00::1/126", 6).1, Some(125));
