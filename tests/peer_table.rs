@@ -43,6 +43,7 @@ enum Step {
     },
     Sweep,
     Commit,
+    WriteAges,
     /// The process dies, with what of the pending group had reached the disk, cut anywhere, and starts again.
     Crash {
         written: u16,
@@ -63,6 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (-100_000..100_000_i64).prop_map(|seconds| Step::Jump { seconds }),
         2 => Just(Step::Sweep),
         6 => Just(Step::Commit),
+        2 => Just(Step::WriteAges),
         2 => any::<u16>().prop_map(|written| Step::Crash { written }),
         1 => (1..900_u64, prop_oneof![Just(0), -100_000..100_000_i64])
             .prop_map(|(away, jump)| Step::Reboot { away, jump }),
@@ -172,6 +174,16 @@ impl World {
         self.durable = self.current.clone();
     }
 
+    /// Ages are written down; never with what is not committed, of which nobody was told.
+    fn write_ages(&mut self) {
+        self.commit();
+        let now = self.now;
+        self.store().write_ages(now).unwrap();
+        for known in self.durable.values_mut().chain(self.current.values_mut()) {
+            known.stamp = (now.wall.as_second(), known.age);
+        }
+    }
+
     /// The process dies while it writes: any part of what was pending is on disk then, though nobody was told of it.
     fn crash(&mut self, written: u16) {
         let path = self.store().path();
@@ -211,7 +223,7 @@ impl World {
         let wall = self.now.wall.as_second();
         for known in self.durable.values_mut() {
             let (at, age) = known.stamp;
-            known.age = age + u64::try_from(wall - at).unwrap_or(0);
+            known.age = age + u64::try_from(wall - at).unwrap_or(0).max(self.now.uptime.as_secs());
         }
         self.start();
     }
@@ -249,6 +261,7 @@ impl World {
                 self.current.retain(|_, known| !Self::is_over(known));
             }
             Step::Commit => self.commit(),
+            Step::WriteAges => self.write_ages(),
             Step::Crash { written } => self.crash(written),
             Step::Reboot { away, jump } => self.reboot(away, jump),
         }

@@ -60,13 +60,14 @@ pub struct Moment {
 
 impl Moment {
     /// The time from an earlier moment to this one: exact within a boot, whatever the wall clock does; by the wall clock
-    /// across boots, and nothing when that went back.
+    /// across boots, and when that went back, at least what has passed since this boot.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Duration {
         if self.boot == earlier.boot {
             self.uptime.saturating_sub(earlier.uptime)
         } else {
-            Duration::try_from(self.wall.duration_since(earlier.wall)).unwrap_or_default()
+            let by_wall = Duration::try_from(self.wall.duration_since(earlier.wall)).unwrap_or_default();
+            by_wall.max(self.uptime)
         }
     }
 
@@ -190,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn across_boots_the_wall_clock_counts_and_one_that_went_back_counts_nothing() {
+    fn across_boots_the_wall_clock_counts_and_one_that_went_back_counts_the_uptime() {
         let mut watch = Stopwatch::start(moment(1000, 1, 50));
         assert_eq!(watch.elapsed(&moment(1300, 2, 5)).as_secs(), 300);
-        assert_eq!(watch.elapsed(&moment(0, 2, 5)).as_secs(), 0);
+        assert_eq!(watch.elapsed(&moment(0, 2, 5)).as_secs(), 5);
         watch.rebase(moment(0, 2, 5));
-        assert_eq!(watch.elapsed(&moment(5000, 2, 25)).as_secs(), 20, "counted anew from the start of the server");
+        assert_eq!(watch.elapsed(&moment(5000, 2, 25)).as_secs(), 25, "counted anew from the start of the server");
         watch.rebase(moment(5100, 3, 1));
-        assert_eq!(watch.elapsed(&moment(0, 3, 2)).as_secs(), 5101);
+        assert_eq!(watch.elapsed(&moment(0, 3, 2)).as_secs(), 5106);
     }
 
     #[test]

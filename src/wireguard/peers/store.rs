@@ -86,7 +86,7 @@ impl PeerStore {
             tracing::warn!(path = %path.display(), bytes, "the end of the journal was cut, as a crash does; dropping it");
         }
         let (mut table, mut windows) = (replayed.table, replayed.windows);
-        table.rebase(now);
+        table.begin(now);
         windows.rebase(now);
         windows.forget_closed(&now);
         // What has passed until now is written down, so that it counts even when the clock is set back.
@@ -223,6 +223,23 @@ impl PeerStore {
             Ok(()) => Committed { changes, fault: None },
             Err(error) => self.take_back(changes, error.to_string()),
         }
+    }
+
+    /// Writes down how long everything has lasted. Should the machine boot again with a clock that went back, what has
+    /// passed since then is all that is forgotten. Waits for the next commit when that has something to write.
+    ///
+    /// # Errors
+    /// When the journal cannot be written; what it said before still stands.
+    pub fn write_ages(&mut self, now: Moment) -> Result<(), StateError> {
+        if !self.pending.is_empty()
+            || !self.journal.is_sound()
+            || (self.table.is_empty() && self.windows.iter().next().is_none())
+        {
+            return Ok(());
+        }
+        self.table.rebase(now);
+        self.windows.rebase(now);
+        self.journal.renew(&self.table, &self.windows)
     }
 
     fn take_back(&mut self, changes: Vec<Change>, fault: String) -> Committed {

@@ -139,10 +139,13 @@ impl Table {
     }
 
     /// Counts on in this boot. Nobody has been heard of in it yet.
+    pub(super) fn begin(&mut self, now: Moment) {
+        self.rebase(now);
+        self.by_key.values_mut().for_each(|peer| peer.active = now);
+    }
+
+    /// Counts ages on from now.
     pub(super) fn rebase(&mut self, now: Moment) {
-        for peer in self.by_key.values_mut() {
-            peer.age.rebase(now);
-            peer.active = now;
-        }
+        self.by_key.values_mut().for_each(|peer| peer.age.rebase(now));
     }
 }

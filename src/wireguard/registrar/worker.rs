@@ -18,6 +18,8 @@ use super::{Live, RegistrarSettings, Shown, report};
 use crate::serve::{PeerReport, RegisterRefusal, Registered, Registration};
 use crate::types::{NodeId, WireguardKey};
 
+/// How often the ages of tunnels are written down.
+const AGES: Duration = Duration::from_secs(60);
 /// How often the worker looks for tunnels that are over.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long a tunnel stays after its node has phoned home, so that the answer gets there.
@@ -102,6 +104,7 @@ impl Worker {
 
     pub(super) fn run(mut self, receiver: &Receiver<Message>) {
         let mut next_sweep = Instant::now() + SWEEP;
+        let mut next_ages = Instant::now() + AGES;
         loop {
             let first = match receiver.recv_timeout(next_sweep.saturating_duration_since(Instant::now())) {
                 Ok(message) => Some(message),
@@ -120,9 +123,19 @@ impl Worker {
                 next_sweep = Instant::now() + SWEEP;
             }
             self.commit(waiting);
+            if Instant::now() >= next_ages {
+                self.write_ages();
+                next_ages = Instant::now() + AGES;
+            }
             if stops {
                 return;
             }
+        }
+    }
+
+    fn write_ages(&mut self) {
+        if let Err(error) = self.store.write_ages(self.clock.now()) {
+            tracing::warn!(%error, "the ages of tunnels cannot be written down");
         }
     }
 
