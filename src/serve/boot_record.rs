@@ -1,34 +1,30 @@
-//! The record of boots: who has phoned home, when, and with which release.
-//!
-//! A file of lines, one for each call. Nodes do not wait for the disk, and a disk that is full costs them nothing: the
-//! record is for people, and no tunnel and no document depends on it.
+//! The record of boots: who has phoned home, when, and with which release. Nodes do not wait for the disk, which a thread
+//! writes to: the record is for people, and no tunnel and no document depends on it.
 
-use std::collections::{HashMap, VecDeque};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::boot_file::{self, BootFile, BootRecordError};
 use super::phone_home::Call;
 use super::state::Shared;
 use crate::types::{NodeId, ReleaseId};
 
-/// How many boots of a node are kept when the file is made smaller.
-const KEPT: usize = 3;
-/// From which size on the file is made smaller, in bytes, and then again whenever it has doubled.
-const LARGE: u64 = 64 * 1024 * 1024;
-/// How many calls may wait for the disk.
+/// How many boots may wait for the disk. A node says less than 25 KB, nearly always about 2 KB.
 const QUEUE: usize = 4096;
-/// Host keys and names are nobody else's business.
-const MODE: u32 = 0o600;
-/// The part of the program that this speaks for in `/health`.
-const PART: &str = "boot-record";
+/// How many are written at once.
+const BATCH: usize = 1024;
+/// How long is waited before a disk that refused is tried again.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+/// How long whoever waits for the disk waits for room in a full queue.
+const PAUSE_WHILE_FULL: Duration = Duration::from_millis(10);
 
 /// A node has booted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,253 +43,153 @@ pub struct Boot {
     pub said: Call,
 }
 
-/// Why the record cannot be opened or read.
-#[derive(Debug, thiserror::Error)]
-#[error("the record of boots {} cannot be used: {source}", path.display())]
-pub struct BootRecordError {
-    /// The file.
-    pub path: PathBuf,
-    /// What the operating system says.
-    pub source: io::Error,
-}
-
 /// Takes boots and writes them down.
+///
+/// Nothing is refused: what the disk does not take is tried again every second, and when too much waits, the newest is
+/// forgotten. Both are logged and said by `/health`. When the file has grown to more than twice what was kept last, it is
+/// rewritten with the three newest boots of each node.
 #[derive(Debug)]
 pub struct BootRecord {
-    queue: SyncSender<Boot>,
+    queue: Option<SyncSender<Message>>,
     shared: Arc<Shared>,
+    ending: Arc<AtomicBool>,
+    writer: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Boot(Box<Boot>),
+    /// Everything before this is on disk, or cannot be.
+    Flush(SyncSender<()>),
 }
 
 impl BootRecord {
     /// The name of the file in the folder of state.
     pub const FILE_NAME: &str = "phone-home.ndjson";
 
-    /// Opens the file, makes it if it is not there, and drops a line at its end that was not written whole. Trouble with
-    /// the disk later on is shown by `shared`.
+    /// The part of the program that this speaks for in `/health`.
+    const PART: &str = "boot-record";
+
+    /// Opens the file or makes it, with mode 0600, and drops a line at its end that was not written whole. What goes wrong
+    /// later is told to `shared`.
     ///
     /// # Errors
-    /// When the file cannot be opened for writing.
+    /// When the file can be neither read nor made, or there is no thread.
     pub fn open(path: &Path, shared: Arc<Shared>) -> Result<Arc<Self>, BootRecordError> {
-        let failed = |source| BootRecordError { path: path.to_owned(), source };
-        let writer = Writer::open(path).map_err(failed)?;
-        let (queue, calls) = sync_channel(QUEUE);
-        let told = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("boot-record".to_owned())
-            .spawn(move || write_all(writer, &calls, &told))
-            .map_err(failed)?;
-        Ok(Arc::new(Self { queue, shared }))
+        let file = BootFile::open(path)?;
+        Self::with_file(file, QUEUE, shared).map(Arc::new)
     }
 
-    /// Notes a boot. Never waits: when the disk has fallen far behind, the boot is in the log only.
+    fn with_file(file: BootFile, room: usize, shared: Arc<Shared>) -> Result<Self, BootRecordError> {
+        let path = file.path().to_owned();
+        let (queue, messages) = sync_channel(room);
+        let ending = Arc::new(AtomicBool::new(false));
+        let mut writer = Writer { file, messages, shared: Arc::clone(&shared), ending: Arc::clone(&ending) };
+        let writer = std::thread::Builder::new()
+            .name("boot-record".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| BootRecordError { action: "start the thread for", path, source })?;
+        Ok(Self { queue: Some(queue), shared, ending, writer: Some(writer) })
+    }
+
+    /// Notes that a node has booted, without waiting for anything.
     pub(super) fn note(&self, boot: Boot) {
-        if self.queue.try_send(boot).is_err() {
-            self.shared.degrade(PART, "boots are not recorded: the disk does not keep up, or the writer has ended");
+        let Some(queue) = &self.queue else { return };
+        if queue.try_send(Message::Boot(Box::new(boot))).is_err() {
+            self.shared
+                .degrade(Self::PART, "the disk is too slow for the nodes that have booted; some are not on record");
         }
     }
 
-    /// Reads the record, oldest first. A line that is not whole is passed over: it may be being written.
+    /// Waits until what was noted so far is on disk, or the time is over. Says whether the writing was tried in time.
+    pub(super) fn flush(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        let (done, is_done) = sync_channel(1);
+        let mut message = Message::Flush(done);
+        let Some(queue) = &self.queue else { return false };
+        while let Err(error) = queue.try_send(message) {
+            let TrySendError::Full(again) = error else { return false };
+            if Instant::now() >= until {
+                return false;
+            }
+            message = again;
+            std::thread::sleep(PAUSE_WHILE_FULL);
+        }
+        is_done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok()
+    }
+
+    /// Reads the record, oldest first; nothing when there is none. A last line that is not whole is passed over, because
+    /// it may be being written, and lines that are not boots are passed over with a warning.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn read(path: &Path) -> Result<Vec<Boot>, BootRecordError> {
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(BootRecordError { path: path.to_owned(), source }),
-        };
-        let lines = BufReader::new(file).split(b'\n').collect::<io::Result<Vec<_>>>();
-        let lines = lines.map_err(|source| BootRecordError { path: path.to_owned(), source })?;
-        Ok(lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect())
+        boot_file::read(path)
     }
 }
 
-fn write_all(mut writer: Writer, calls: &Receiver<Boot>, shared: &Shared) {
-    while let Ok(first) = calls.recv() {
-        let group = std::iter::once(first).chain(calls.try_iter().take(QUEUE));
-        let text: Vec<u8> = group.filter_map(|boot| serde_json::to_vec(&boot).ok()).flat_map(with_newline).collect();
-        match writer.append(&text) {
-            Ok(()) => shared.mend(PART),
-            Err(error) => {
-                shared.degrade(PART, &format!("boots are not recorded: the file cannot be written ({error})"))
-            }
+/// What waits is written; a disk that refuses it then is not waited for.
+impl Drop for BootRecord {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Release);
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            writer.thread().unpark();
+            // It has nothing to say: its troubles were told.
+            let _ = writer.join();
         }
     }
 }
 
-fn with_newline(mut line: Vec<u8>) -> Vec<u8> {
-    line.push(b'\n');
-    line
-}
-
-/// The file, open at its end.
 struct Writer {
-    path: PathBuf,
-    file: File,
-    length: u64,
-    next_compaction: u64,
+    file: BootFile,
+    messages: Receiver<Message>,
+    shared: Arc<Shared>,
+    ending: Arc<AtomicBool>,
 }
 
 impl Writer {
-    fn open(path: &Path) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(MODE).open(path)?;
-        let (length, whole) = (file.metadata()?.len(), end_of_whole_lines(&mut file)?);
-        if whole < length {
-            tracing::warn!(path = %path.display(), bytes = length - whole, "dropping a boot that was not written whole");
-            file.set_len(whole)?;
-        }
-        let mut writer = Self { path: path.to_owned(), file, length: whole, next_compaction: LARGE };
-        writer.compact_if_large()?;
-        Ok(writer)
-    }
-
-    /// Appends whole lines; what was written of them is cut off again when not all of it can be.
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(lines).and_then(|()| self.file.sync_data()) {
-            self.file.set_len(self.length)?;
-            return Err(error);
-        }
-        self.length += lines.len() as u64;
-        self.compact_if_large()
-    }
-
-    fn compact_if_large(&mut self) -> io::Result<()> {
-        if self.length < self.next_compaction {
-            return Ok(());
-        }
-        let fresh = self.path.with_extension("new");
-        let kept = keep_newest(&self.file, &fresh)?;
-        fs::rename(&fresh, &self.path)?;
-        self.file = OpenOptions::new().read(true).append(true).open(&self.path)?;
-        self.length = kept;
-        self.next_compaction = LARGE.max(kept.saturating_mul(2));
-        Ok(())
-    }
-}
-
-/// Where the last whole line ends.
-fn end_of_whole_lines(file: &mut File) -> io::Result<u64> {
-    const BLOCK: u64 = 4096;
-    let mut end = file.metadata()?.len();
-    while end > 0 {
-        let start = end.saturating_sub(BLOCK);
-        file.seek(SeekFrom::Start(start))?;
-        let mut block = Vec::new();
-        Read::by_ref(file).take(end - start).read_to_end(&mut block)?;
-        if let Some(position) = block.iter().rposition(|byte| *byte == b'\n') {
-            return Ok(start + position as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(0)
-}
-
-/// Copies the newest boots of every node, in their order, and returns how many bytes these are.
-fn keep_newest(file: &File, fresh: &Path) -> io::Result<u64> {
-    #[derive(Deserialize)]
-    struct Who {
-        node: NodeId,
-    }
-    let mut newest: HashMap<NodeId, VecDeque<(u64, usize)>> = HashMap::new();
-    let mut reader = BufReader::new(file.try_clone()?);
-    reader.seek(SeekFrom::Start(0))?;
-    let (mut offset, mut line) = (0_u64, Vec::new());
-    loop {
-        line.clear();
-        let length = reader.read_until(b'\n', &mut line)?;
-        if length == 0 {
-            break;
-        }
-        if let Ok(who) = serde_json::from_slice::<Who>(&line) {
-            let boots = newest.entry(who.node).or_default();
-            boots.push_back((offset, length));
-            if boots.len() > KEPT {
-                boots.pop_front();
+    fn run(&mut self) {
+        while let Ok(first) = self.messages.recv() {
+            let mut boots = Vec::new();
+            let mut waiting = Vec::new();
+            for message in std::iter::once(first).chain(self.messages.try_iter()).take(BATCH) {
+                match message {
+                    Message::Boot(boot) => boots.push(*boot),
+                    Message::Flush(done) => waiting.push(done),
+                }
+            }
+            self.write(&boots);
+            for done in waiting {
+                // Whoever waits no longer need not be told.
+                let _ = done.try_send(());
             }
         }
-        offset += length as u64;
     }
-    let mut kept: Vec<(u64, usize)> = newest.into_values().flatten().collect();
-    kept.sort_unstable();
-    let mut output =
-        io::BufWriter::new(OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(fresh)?);
-    let mut bytes = 0;
-    for (offset, length) in kept {
-        line.resize(length, 0);
-        reader.seek(SeekFrom::Start(offset))?;
-        reader.read_exact(&mut line)?;
-        output.write_all(&line)?;
-        bytes += length as u64;
+
+    /// Writes until the disk takes it, or the end has come.
+    fn write(&mut self, boots: &[Boot]) {
+        if boots.is_empty() {
+            return;
+        }
+        while let Err(error) = self.file.append(boots) {
+            tracing::debug!(path = %self.file.path().display(), %error, "a boot cannot be written down");
+            self.shared
+                .degrade(BootRecord::PART, &format!("it cannot be written down which nodes have booted: {error}"));
+            if self.ending.load(Ordering::Acquire) {
+                return;
+            }
+            std::thread::park_timeout(PAUSE_AFTER_ERROR);
+        }
+        self.shared.mend(BootRecord::PART);
+        if self.file.has_grown()
+            && let Err(error) = self.file.compact()
+        {
+            tracing::warn!(path = %self.file.path().display(), %error, "old boots cannot be removed; they stay for now");
+            self.file.put_off();
+        }
     }
-    output.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn boot(node: &str, second: i64) -> Boot {
-        Boot {
-            node: NodeId::parse(node).unwrap(),
-            time: Timestamp::from_second(second).unwrap(),
-            release: None,
-            through_tunnel: false,
-            address: "10.0.0.1".parse().unwrap(),
-            said: Call::parse(b"hostname=n1"),
-        }
-    }
-
-    fn line(boot: &Boot) -> Vec<u8> {
-        with_newline(serde_json::to_vec(boot).unwrap())
-    }
-
-    #[test]
-    fn what_is_noted_is_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("state/phone-home.ndjson");
-        assert_eq!(BootRecord::read(&path).unwrap(), []);
-        let record = BootRecord::open(&path, Arc::default()).unwrap();
-        record.note(boot("a", 1));
-        record.note(boot("b", 2));
-        let written = || BootRecord::read(&path).unwrap();
-        while written().len() < 2 {
-            std::thread::yield_now();
-        }
-        assert_eq!(written(), [boot("a", 1), boot("b", 2)]);
-        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
-        assert_eq!(mode & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_torn_last_line_is_dropped_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("record");
-        let whole = [line(&boot("a", 1)), line(&boot("b", 2))].concat();
-        for torn in [&b""[..], b"{", b"{\"node\":\"c\"", &vec![b'x'; 10_000]] {
-            fs::write(&path, [&whole[..], torn].concat()).unwrap();
-            let mut writer = Writer::open(&path).unwrap();
-            assert_eq!(fs::read(&path).unwrap(), whole);
-            writer.append(&line(&boot("c", 3))).unwrap();
-            assert_eq!(BootRecord::read(&path).unwrap().len(), 3);
-        }
-    }
-
-    #[test]
-    fn a_large_file_keeps_the_newest_boots_of_every_node_in_their_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("record");
-        let boots: Vec<Boot> = (0..40).map(|second| boot(if second % 4 == 0 { "a" } else { "b" }, second)).collect();
-        fs::write(&path, boots.iter().flat_map(line).collect::<Vec<u8>>()).unwrap();
-        let mut writer = Writer::open(&path).unwrap();
-        writer.next_compaction = 1;
-        writer.append(&line(&boot("c", 40))).unwrap();
-        let seconds = |boots: &[Boot]| boots.iter().map(|boot| boot.time.as_second()).collect::<Vec<_>>();
-        assert_eq!(seconds(&BootRecord::read(&path).unwrap()), [28, 32, 36, 37, 38, 39, 40]);
-        writer.append(&line(&boot("d", 41))).unwrap();
-        assert_eq!(BootRecord::read(&path).unwrap().len(), 8);
-    }
-}
+mod tests;

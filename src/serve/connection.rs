@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
+use super::boot_record::BootRecord;
 use super::errand::{self, Errand};
 use super::identity::{Identity, identify};
 use super::respond::{Effect, Outcome, Policy, Request, Response, respond};
@@ -75,6 +76,11 @@ impl Context {
         let tunnels = settings.tunnels.as_ref().map(|tunnels| tunnels.terms().clone());
         let policy = Policy { prefixes: settings.prefixes.clone(), tunnels };
         Self { shared, settings, policy, http, draining: AtomicBool::new(false) }
+    }
+
+    /// Who writes down which nodes have booted.
+    pub(super) fn boot_record(&self) -> Option<Arc<BootRecord>> {
+        self.settings.boot_record.clone()
     }
 
     /// From now on, every answer says that it is the connection's last.

@@ -9,7 +9,7 @@
 //! | `errand` | requests that need their body, or somebody else, before they are answered |
 //! | `key_request`, `phone_home` | the bodies that nodes send |
 //! | `peer_resource` | live tunnels in the shape of OpenCHAMI's service |
-//! | `boot_record` | who has phoned home, on disk |
+//! | `boot_record`, `boot_file` | who has phoned home, on disk |
 //! | `refusal` | every answer that is not the document: its status and its sentence, in one place |
 //! | `conditional` | `If-None-Match` |
 //! | `health` | what `/health` says |
@@ -35,6 +35,7 @@
 //! 5. answers say `Cache-Control: private`, so that a cache on the way does not hand them to the next node.
 
 mod body;
+mod boot_file;
 mod boot_record;
 mod conditional;
 mod connection;
@@ -54,7 +55,8 @@ mod state;
 mod tree_source;
 mod tunnels;
 
-pub use boot_record::{Boot, BootRecord, BootRecordError};
+pub use boot_file::BootRecordError;
+pub use boot_record::{Boot, BootRecord};
 pub use errand::Errand;
 pub use follow::{Follower, Pace, ReleaseSource, follow};
 pub use identity::{Identity, IdentityError, IdentitySource, TrustedProxies, identify};

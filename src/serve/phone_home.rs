@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// The longest body of a phone call, in bytes. Three host keys take about 1.5 KB.
 pub(super) const MAX_CALL: usize = 64 * 1024;
 
+/// The longest value that is kept, in bytes. The public half of an RSA key of 16,384 bits takes 2,800.
+const LONGEST_VALUE: usize = 4 * 1024;
+
 /// The fields that cloud-init can send (`cc_phone_home.py`); which of them, `post` of its settings says.
 const FIELDS: [&str; 6] = ["pub_key_rsa", "pub_key_ecdsa", "pub_key_ed25519", "instance_id", "hostname", "fqdn"];
 
@@ -16,11 +19,12 @@ const FIELDS: [&str; 6] = ["pub_key_rsa", "pub_key_ecdsa", "pub_key_ed25519", "i
 pub struct Call(BTreeMap<String, String>);
 
 impl Call {
-    /// Reads the form (`application/x-www-form-urlencoded`). Other fields than cloud-init's are passed over, of a field that
-    /// comes twice the last one counts, and what is not UTF-8 is replaced.
+    /// Reads the form (`application/x-www-form-urlencoded`). Other fields than cloud-init's and values of more than 4 KiB are
+    /// passed over, of a field that comes twice the last one counts, and what is not UTF-8 is replaced.
     pub(super) fn parse(body: &[u8]) -> Self {
         let fields = url::form_urlencoded::parse(body).filter(|(name, _)| FIELDS.contains(&name.as_ref()));
-        Self(fields.map(|(name, value)| (name.into_owned(), value.trim().to_owned())).collect())
+        let fields = fields.map(|(name, value)| (name.into_owned(), value.trim().to_owned()));
+        Self(fields.filter(|(_, value)| value.len() <= LONGEST_VALUE).collect())
     }
 
     /// A field's value; none when the node did not send it.
@@ -49,6 +53,13 @@ mod tests {
         assert_eq!((call.get("instance_id"), call.get("hostname"), call.get("x")), (Some("i-1"), Some("b"), None));
         assert_eq!(call.host_keys().collect::<Vec<_>>(), [("ed25519", "ssh-ed25519 AAAA root@n1")]);
         assert_eq!(Call::parse(b""), Call::default());
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_not_kept() {
+        let form = format!("fqdn={}&hostname={}", "x".repeat(LONGEST_VALUE + 1), "y".repeat(LONGEST_VALUE));
+        let call = Call::parse(form.as_bytes());
+        assert_eq!((call.get("fqdn"), call.get("hostname").map(str::len)), (None, Some(LONGEST_VALUE)));
     }
 
     proptest! {

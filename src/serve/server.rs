@@ -28,6 +28,9 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a draining listener waits for one more connection that the kernel may already hold.
 const LAST_ARRIVAL: Duration = Duration::from_millis(5);
 
+/// How long the end of a server waits for the disk to take which nodes have booted.
+const RECORD_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What a server does, apart from where it listens.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -110,7 +113,7 @@ impl Server {
     }
 
     /// Serves what `shared` holds until `shutdown` is done, then stops accepting, finishes what has begun, and returns
-    /// after `drain_timeout` at the latest. Needs a tokio runtime with I/O and time.
+    /// after `drain_timeout` at the latest, or two seconds later when the disk is slow to take which nodes have booted. Needs a tokio runtime with I/O and time.
     ///
     /// # Errors
     /// When the runtime does not take the sockets. Nothing that happens later is an error: a server that ended because
@@ -145,6 +148,10 @@ impl Server {
             tracing::warn!(connections = phase.receiver_count(), "cutting connections that did not end in time");
             phase.send_replace(Phase::Cut);
             phase.closed().await;
+        }
+        if let Some(record) = context.boot_record() {
+            // It has been tried. A disk that does not take it has been complained of.
+            let _ = tokio::task::spawn_blocking(move || record.flush(RECORD_PATIENCE)).await;
         }
         Ok(())
     }
