@@ -38,7 +38,7 @@ impl Default for TrustedProxies {
     }
 }
 
-fn canonical_network(network: IpNet) -> IpNet {
+pub(super) fn canonical_network(network: IpNet) -> IpNet {
     const MAPPED_BITS: u8 = 96;
     if let IpNet::V6(v6) = network
         && let Some(address) = v6.addr().to_ipv4_mapped()

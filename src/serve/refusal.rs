@@ -42,7 +42,12 @@ pub(super) enum Refusal<'a> {
     /// All documents are for tunnels only.
     TunnelsOnly,
     /// The document is for tunnels only.
-    TunnelOnly(&'a DocumentName),
+    TunnelOnly {
+        /// The document.
+        document: &'a DocumentName,
+        /// Whether there are any here.
+        has_tunnels: bool,
+    },
     /// There are no tunnels here.
     TunnelsOff,
     /// The body is longer than this many bytes.
@@ -72,7 +77,7 @@ impl Refusal<'_> {
             Self::Identity(_) | Self::BrokenBody | Self::KeyRequest(_) => StatusCode::BAD_REQUEST,
             Self::LongBody(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TunnelsOnly
-            | Self::TunnelOnly(_)
+            | Self::TunnelOnly { .. }
             | Self::OtherNode(_)
             | Self::OtherCaller(_)
             | Self::NotAnAdministrator => StatusCode::FORBIDDEN,
@@ -142,7 +147,12 @@ impl fmt::Display for Refusal<'_> {
                 "documents are served through WireGuard tunnels only; ask for a tunnel with POST /wg-init, and ask again \
                  through it",
             ),
-            Self::TunnelOnly(document) => write!(
+            Self::TunnelOnly { document, has_tunnels: false } => write!(
+                formatter,
+                "{document} is served through WireGuard tunnels only, and this server has none; start it with \
+                 --wireguard-server ADDRESS/LENGTH"
+            ),
+            Self::TunnelOnly { document, has_tunnels: true } => write!(
                 formatter,
                 "{document} is served through WireGuard tunnels only; ask for a tunnel with POST /wg-init, and ask again \
                  through it"

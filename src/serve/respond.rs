@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 use super::conditional;
 use super::errand::Errand;
 use super::health;
-use super::identity::{Identity, IdentityError};
+use super::identity::{Identity, IdentityError, canonical_network};
 use super::refusal::{ALLOWED_METHODS, POST_ONLY, Refusal, retry_after};
 use super::route::{KeyForm, Prefixes, Route};
 use super::state::State;
@@ -197,7 +197,9 @@ fn show_peers<'a>(
 ) -> Result<Errand, Refusal<'a>> {
     let Some(terms) = &policy.tunnels else { return Err(Refusal::TunnelsOff) };
     match asker {
-        Ok(Identity::Address { address, .. }) if terms.admins.iter().any(|network| network.contains(address)) => {
+        Ok(Identity::Address { address, .. })
+            if terms.admins.iter().any(|network| canonical_network(*network).contains(address)) =>
+        {
             Ok(Errand::ShowPeers { uid })
         }
         Ok(_) => Err(Refusal::NotAnAdministrator),
@@ -265,7 +267,8 @@ fn answer_document<'a>(
     match body_of(node, name) {
         // After the question whether it is the node's at all, so that others learn nothing of it.
         Ok(_) if !is_inside && release.tunnels().only.contains(name) => {
-            refuse(Refusal::TunnelOnly(name), Some(&node.id))
+            let has_tunnels = policy.tunnels.is_some();
+            refuse(Refusal::TunnelOnly { document: name, has_tunnels }, Some(&node.id))
         }
         Ok((digest, body)) => {
             let document = if conditional::matches(if_none_match, &digest) {
