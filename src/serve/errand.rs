@@ -48,6 +48,8 @@ pub enum Errand {
         address: IpAddr,
         /// The key of the tunnel that the call came through.
         through: Option<WireguardKey>,
+        /// What the path says, where it is none of the node's names: it must be the name of the node's live peer.
+        peer: Option<String>,
     },
     /// An administrator wants to see the live tunnels, or the one of a name.
     ShowPeers {
@@ -72,19 +74,26 @@ pub(super) async fn run(
             let Some(tunnels) = &settings.tunnels else { return (refuse(Refusal::TunnelsOff, None), true) };
             (register(&**tunnels, node, release, through, form, &body, local).await, true)
         }
-        Errand::PhoneHome { node, release, address, through } => {
+        Errand::PhoneHome { node, release, address, through, peer } => {
             let body = match read(body, MAX_CALL, settings.header_timeout).await {
                 (Ok(body), _) => body,
                 (Err(refusal), is_whole) => return (refusal, is_whole),
             };
+            let key = settings.tunnels.as_ref().and_then(|tunnels| tunnels.key_of(&node));
+            if peer.is_some() && peer != key.map(|key| key.peer_uid()) {
+                return (refuse(Refusal::OtherCaller(&node), None), true);
+            }
             let said = Call::parse(&body);
             tracing::info!(%node, release = %release.short(), tunnel = through.is_some(), "the node has booted");
+            // What is left of a tunnel that the node has replaced does not end the one that replaced it.
+            if let Some(tunnels) = &settings.tunnels
+                && through.is_none_or(|through| key == Some(through))
+            {
+                tunnels.end_soon(&node);
+            }
             if let Some(record) = &settings.boot_record {
                 let (time, release) = (Timestamp::now(), Some(release));
                 record.note(Boot { node, time, release, through_tunnel: through.is_some(), address, said });
-            }
-            if let (Some(key), Some(tunnels)) = (through, &settings.tunnels) {
-                tunnels.end_soon(&key);
             }
             (Response::empty(), true)
         }

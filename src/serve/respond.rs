@@ -15,7 +15,7 @@ use super::route::{KeyForm, Prefixes, Route};
 use super::state::State;
 use super::tunnels::ServerTerms;
 use crate::release::{Lookup, MappedNode, MappedRelease};
-use crate::types::{Digest, DocumentName, NodeId};
+use crate::types::{Digest, DocumentName, NodeId, WireguardKey};
 
 /// What holds for all requests.
 #[derive(Clone, Debug, Default)]
@@ -129,7 +129,7 @@ fn answer_get<'a>(
     match &route {
         Route::Notification => return Outcome::Answer(answer_notification(state, request.method)),
         Route::Register(form) => return or_refuse(register(state, policy, asker, request.method, *form)),
-        Route::PhoneHome(name) => return or_refuse(phone_home(state, asker, request.method, name)),
+        Route::PhoneHome(name) => return or_refuse(phone_home(state, policy, asker, request.method, name)),
         _ => {}
     }
     if !matches!(*request.method, Method::GET | Method::HEAD) {
@@ -173,6 +173,7 @@ fn register<'a>(
 /// A node has booted. Nobody can say so for another one.
 fn phone_home<'a>(
     state: &'a State,
+    policy: &Policy,
     asker: &'a Result<Identity, IdentityError>,
     method: &Method,
     name: &str,
@@ -182,11 +183,19 @@ fn phone_home<'a>(
     }
     let (release, identity, node) = node_of(state, asker)?;
     let tunnel = identity.tunnel();
-    if !node.is_called(name) && tunnel.is_none_or(|caller| caller.key.peer_uid() != name) {
+    let is_own = node.is_called(name) || tunnel.is_some_and(|caller| caller.key.peer_uid() == name);
+    // Which peer a node has while it asks outside its tunnel is not known here.
+    let may_be_peer = tunnel.is_none() && policy.tunnels.is_some() && name.starts_with(WireguardKey::UID_PREFIX);
+    if !is_own && !may_be_peer {
         return Err(Refusal::OtherCaller(&node.id));
     }
-    let (node, release) = (node.id.clone(), release.id());
-    Ok(Errand::PhoneHome { node, release, address: identity.address(), through: tunnel.map(|caller| caller.key) })
+    Ok(Errand::PhoneHome {
+        node: node.id.clone(),
+        release: release.id(),
+        address: identity.address(),
+        through: tunnel.map(|caller| caller.key),
+        peer: (!is_own).then(|| name.to_owned()),
+    })
 }
 
 /// Peers are shown to administrators, who are known by their addresses.
@@ -354,3 +363,5 @@ impl Response<'_> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tunnel_tests;

@@ -25,11 +25,17 @@ pub trait Tunnels: Send + Sync + fmt::Debug {
         request: Registration,
     ) -> Pin<Box<dyn Future<Output = Result<Registered, RegisterRefusal>> + Send + '_>>;
 
-    /// Ends a tunnel because its node has booted, some seconds from now, so that the answer still gets there.
-    fn end_soon(&self, key: &WireguardKey);
+    /// Ends the tunnel that a node has at this moment, because it has booted: some seconds from now, so that the answer
+    /// still gets there. A tunnel that the node makes meanwhile stays, and a node without one has none that could end.
+    fn end_soon(&self, node: &NodeId);
 
     /// The live tunnels, sorted by node.
     fn peers(&self) -> Vec<PeerReport>;
+
+    /// The key of a node's live tunnel.
+    fn key_of(&self, node: &NodeId) -> Option<WireguardKey> {
+        self.peers().into_iter().find(|peer| peer.node == *node).map(|peer| peer.key)
+    }
 }
 
 /// What every node is told of the server.

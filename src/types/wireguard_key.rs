@@ -17,6 +17,9 @@ impl WireguardKey {
     /// The length of a key in bytes.
     pub const LENGTH: usize = 32;
 
+    /// What the name of every peer begins with.
+    pub const UID_PREFIX: &str = "wireguardpeer-";
+
     /// Parses the form that `wg pubkey` prints: base64 of the standard alphabet with padding, white space around it
     /// ignored.
     ///
@@ -52,7 +55,7 @@ impl WireguardKey {
     pub fn peer_uid(&self) -> String {
         use fmt::Write;
         let digest = ring::digest::digest(&ring::digest::SHA256, self.to_string().as_bytes());
-        digest.as_ref().iter().take(8).fold("wireguardpeer-".to_owned(), |mut uid, byte| {
+        digest.as_ref().iter().take(8).fold(Self::UID_PREFIX.to_owned(), |mut uid, byte| {
             // Writing to a string does not fail.
             let _ = write!(uid, "{byte:02x}");
             uid

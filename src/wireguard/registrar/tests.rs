@@ -230,8 +230,9 @@ async fn phoning_home_ends_the_tunnel_a_little_later_unless_the_node_asks_again(
     let (home, again) = (fresh_key(), fresh_key());
     bench.ask(1, home).await.unwrap();
     bench.ask(2, again).await.unwrap();
-    bench.registrar.end_soon(&home);
-    bench.registrar.end_soon(&again);
+    for node in ["n1", "n2", "n3"] {
+        bench.registrar.end_soon(&NodeId::parse(node).unwrap());
+    }
     // So that both are noted at this time of the clock.
     bench.registrar.sweep().await;
     bench.clock.pass(2);
@@ -243,6 +244,42 @@ async fn phoning_home_ends_the_tunnel_a_little_later_unless_the_node_asks_again(
     assert!(bench.roster.get(&home).is_none() && bench.roster.get(&again).is_some());
     let bench = bench.restart(Arming::Always, NETWORK);
     assert!(bench.roster.get(&home).is_none(), "ended keys stay ended");
+}
+
+#[tokio::test]
+async fn phoning_home_ends_the_tunnel_that_the_node_had_and_none_that_it_makes_then() {
+    let bench = Bench::new(Arming::Always);
+    let (before, after) = (fresh_key(), fresh_key());
+    bench.ask(1, before).await.unwrap();
+    bench.registrar.end_soon(&NodeId::parse("n1").unwrap());
+    bench.ask(1, after).await.unwrap();
+    bench.clock.pass(60);
+    bench.registrar.sweep().await;
+    assert!(bench.roster.get(&before).is_none() && bench.roster.get(&after).is_some());
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_harms_nobody_and_may_come_back() {
+    let bench = Bench::new(Arming::Always);
+    let key = fresh_key();
+    for _ in 0..19 {
+        let mut asking = Box::pin(bench.ask(1, key));
+        // Once: the request is sent, and nobody waits for what comes of it.
+        assert!(
+            std::future::poll_fn(|context| std::task::Poll::Ready(asking.as_mut().poll(context))).await.is_pending()
+        );
+    }
+    bench.registrar.sweep().await;
+    assert_eq!(bench.registrar.key_of(&NodeId::parse("n1").unwrap()), Some(key), "written, although nobody was told");
+    let answer = bench.ask(1, key).await.unwrap();
+    assert_eq!(bench.roster.get(&key).unwrap().address, answer.address);
+    assert!(matches!(bench.ask(1, key).await, Err(RegisterRefusal::TooOften(_))), "who goes away is counted, once");
+    assert!(bench.ask(2, fresh_key()).await.is_ok());
+    bench.clock.pass(60);
+    bench.registrar.sweep().await;
+    for _ in 0..20 {
+        bench.ask(1, key).await.unwrap();
+    }
 }
 
 #[tokio::test]
