@@ -546,6 +546,21 @@ fn after_a_restart_a_node_that_shakes_hands_is_served() {
 }
 
 #[test]
+fn a_datagram_that_no_node_has_reason_to_send_is_dropped_before_it_is_handed_on() {
+    let server = Server::start();
+    let (mut node, _) = server.node(1);
+    let mut datagram = vec![0; 60_000];
+    datagram[0] = 4;
+    // For a tunnel of either shard.
+    for upper in [0, 0x20] {
+        datagram[7] = upper;
+        node.send_raw(&datagram);
+    }
+    server.until("both are counted", |counts| counts.malformed == 2);
+    assert_eq!(server.counts().unknown_sessions, 0);
+}
+
+#[test]
 fn the_address_that_is_taken_is_named() {
     let server = Server::start();
     let settings = EngineSettings {

@@ -37,7 +37,7 @@ counters! {
     /// Messages for sessions that there are not: of nodes that have not noticed yet that the server was restarted, or
     /// that their tunnel has ended.
     unknown_sessions,
-    /// Datagrams that are not WireGuard's, or that were made for another server.
+    /// Datagrams that are not WireGuard's, that were made for another server, or that are longer than any node's.
     malformed,
     /// Messages whose maker is not who it claims to be, or that no tunnel can make anything of.
     unproven,

@@ -36,6 +36,9 @@ pub(super) const INBOX: usize = 4096;
 const CONNECTIONS: u64 = 65_536;
 /// How often the protocol's timers are looked at. They count in seconds.
 const SWEEP: Duration = Duration::from_millis(250);
+/// The longest datagram that a node has reason to send: packets inside are no longer than what our side of TCP asks for,
+/// which is far less. Longer ones could fill the memory while they wait for another shard.
+const LONGEST: usize = 2048;
 /// The greatest datagram that there is.
 const DATAGRAM: usize = 65_536;
 
@@ -156,7 +159,7 @@ impl Shard {
     }
 
     fn on_datagram(&mut self, from: SocketAddr, datagram: &[u8], socket: &UdpSocket) {
-        match Kind::of(datagram) {
+        match Kind::of(datagram).filter(|_| datagram.len() <= LONGEST) {
             None => count(&self.shared.counters.malformed),
             Some(Kind::Initiation) => {
                 if let Ok(initiation) = datagram.try_into() {
