@@ -546,6 +546,41 @@ fn after_a_restart_a_node_that_shakes_hands_is_served() {
 }
 
 #[test]
+fn an_engine_that_is_drained_delivers_what_was_written_before_it_stops() {
+    let mut server = Server::start();
+    let (mut node, _) = server.node(1);
+    let connection = node.connect(80);
+    node.say(connection, "send 30000\n");
+    let mut all = Vec::new();
+    // All of it fits what may be on its way, so with the first bytes the service has left.
+    node.until("something is heard", |node| {
+        all.extend(node.take(connection));
+        !all.is_empty()
+    });
+    let running = server.running.take().unwrap();
+    let draining = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let is_drained = runtime.block_on(running.drain(PATIENCE));
+        running.stop();
+        is_drained
+    });
+    all.extend(node.read_to_end(connection));
+    assert!(draining.join().unwrap());
+    assert!(all == pattern(30_000), "{} bytes", all.len());
+}
+
+#[test]
+fn a_node_that_does_not_take_its_answer_is_not_waited_for_when_the_engine_ends() {
+    let server = Server::start();
+    let (mut node, _) = server.node(1);
+    let connection = node.connect(80);
+    node.say(connection, "hold\n");
+    server.until("the connection is open", |counts| counts.open_connections == 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    assert!(!runtime.block_on(server.running.as_ref().unwrap().drain(Duration::from_millis(20))));
+}
+
+#[test]
 fn a_datagram_that_no_node_has_reason_to_send_is_dropped_before_it_is_handed_on() {
     let server = Server::start();
     let (mut node, _) = server.node(1);

@@ -37,6 +37,8 @@ use super::tunnels::{TunnelArguments, TunnelServer, TunnelSummary};
 const LOCAL_POLL: Duration = Duration::from_millis(400);
 /// How long a remote repository may keep a server that has a release from starting.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long nodes may take at the end for what was answered through their tunnels.
+const DELIVERY: Duration = Duration::from_secs(2);
 /// How long the first release may take from being published to being served before the summary is printed anyway.
 const FIRST_LOAD: Duration = Duration::from_secs(10);
 
@@ -287,8 +289,8 @@ async fn serve(
     let mut server_end = ended.clone();
     let front = Arc::new(Front::new(Arc::clone(&shared), server_settings));
     let tunnel_summary = tunnels.as_ref().map(TunnelServer::summary);
-    // Runs until it is dropped, which is when all that has begun is finished.
-    let _engine = tunnels.map(|tunnels| tunnels.start(Arc::clone(&front), Arc::clone(&shared))).transpose()?;
+    // Runs until it is dropped, which is when all that has begun is finished and delivered.
+    let engine = tunnels.map(|tunnels| tunnels.start(Arc::clone(&front), Arc::clone(&shared))).transpose()?;
     let serving = tokio::spawn(async move {
         let end = async move {
             // An error means that nobody can ask for the end any more, which is an end too.
@@ -327,7 +329,13 @@ async fn serve(
         let _ = tokio::time::timeout(FIRST_LOAD, wait_for_release(&shared)).await;
     }
     print_summary(&shared, &addresses, tunnel_summary.as_ref(), output)?;
-    match serving.await {
+    let served = serving.await;
+    if let Some(engine) = &engine
+        && !engine.drain(DELIVERY).await
+    {
+        tracing::warn!("cutting connections in tunnels whose nodes do not take their answers");
+    }
+    match served {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(CliError::failure(format!("the server cannot listen: {error}"))),
         Err(error) => Err(CliError::failure(format!("the server ended unexpectedly: {error}"))),

@@ -32,7 +32,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -136,7 +138,8 @@ impl Engine {
         let shared = Shared { noise, roster, counters, server, ports: settings.ports, service, inboxes };
         let shared = Arc::new(shared);
         let (stop, stopped) = watch::channel(false);
-        let mut running = RunningEngine { stop, threads: Vec::with_capacity(sockets.len()) };
+        let counters = Arc::clone(&shared.counters);
+        let mut running = RunningEngine { stop, threads: Vec::with_capacity(sockets.len()), counters };
         for (number, (socket, inbox)) in sockets.into_iter().zip(receivers).enumerate() {
             let runtime = Builder::new_current_thread().enable_all().build().map_err(EngineError::Start)?;
             let socket = {
@@ -178,9 +181,25 @@ fn run(number: usize, shared: &Arc<Shared>, runtime: &Runtime, mut wakers: Waker
 pub struct RunningEngine {
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
+    counters: Arc<Counters>,
 }
 
+/// How often [`RunningEngine::drain`] looks.
+const LOOK: Duration = Duration::from_millis(5);
+
 impl RunningEngine {
+    /// Waits until all connections inside the tunnels have ended, and so have delivered what was written, but for no
+    /// longer than `patience`. Says whether they have. Whoever was done with a stream does not know that the node has
+    /// everything. Needs a tokio runtime with time.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        let ended = async {
+            while self.counters.open_connections.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(patience, ended).await.is_ok()
+    }
+
     /// Stops at once and waits for the threads to end; connections inside the tunnels are cut without a word.
     pub fn stop(self) {
         drop(self);
