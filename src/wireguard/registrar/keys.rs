@@ -15,6 +15,13 @@ pub(super) fn check(key: &WireguardKey, server: &WireguardKey) -> Result<(), Reg
             "this public key is the server's own; send the one that `wg genkey | wg pubkey` prints on the node",
         ));
     }
+    // Curve25519 ignores this bit, and no node's key has it: a node would shake hands under the key without it, which
+    // may be another's, or the server's own.
+    if key.as_bytes()[WireguardKey::LENGTH - 1] & 0x80 != 0 {
+        return Err(RegisterRefusal::UnusableKey(
+            "this is no public key that WireGuard makes; send the one that `wg genkey | wg pubkey` prints on the node",
+        ));
+    }
     // With a key of low order every secret leads to the same, known, shared secret: any number will do to find out.
     let shared = StaticSecret::from([0x55; WireguardKey::LENGTH]).diffie_hellman(&PublicKey::from(*key.as_bytes()));
     if shared.was_contributory() {
@@ -53,6 +60,14 @@ mod tests {
             assert!(matches!(check(&key(text), &server), Err(RegisterRefusal::UnusableKey(_))), "{text}");
         }
         assert!(check(&server, &server).unwrap_err().to_string().contains("the server's own"));
+        let other_name = |key: &WireguardKey| {
+            let mut bytes = *key.as_bytes();
+            bytes[31] |= 0x80;
+            WireguardKey::new(bytes)
+        };
+        for key in [server, PrivateKey::generate().unwrap().public()] {
+            assert!(matches!(check(&other_name(&key), &server), Err(RegisterRefusal::UnusableKey(_))), "{key}");
+        }
         assert_eq!(check(&PrivateKey::generate().unwrap().public(), &server), Ok(()));
     }
 }
