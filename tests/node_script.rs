@@ -515,6 +515,21 @@ fn a_tunnel_that_works_is_left_alone() {
 }
 
 #[test]
+fn a_key_that_is_not_taken_gives_way_to_a_fresh_one() {
+    if !is_there("curl") {
+        return;
+    }
+    for (status, keys) in [(403, 2), (400, 2), (503, 1)] {
+        let server = FakeServer::start(vec![Answer::new(status, "no"), Answer::new(202, &answer(&[]))]);
+        let bench = Bench::new(&words(&server));
+
+        assert_eq!(bench.run("up").code, Some(0));
+
+        assert_eq!(bench.logged("wg|genkey").len(), keys, "{status}");
+    }
+}
+
+#[test]
 fn a_tunnel_that_has_died_is_made_anew_with_another_key() {
     if !is_there("curl") {
         return;
