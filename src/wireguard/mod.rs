@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `engine` | packets: sockets, sessions, TCP inside tunnels, and the streams that come out of it |
 //! | `inside` | HTTP inside tunnels, answered as outside |
+//! | `memory` | giving memory back when many tunnels have ended |
 //! | `noise` | the protocol's cryptography behind two small traits |
 //! | `private_key` | the private half of a key pair |
 //! | `server_key` | the server's key pair on disk |
@@ -19,6 +20,7 @@ mod administration;
 mod clock;
 pub mod engine;
 mod inside;
+mod memory;
 mod noise;
 pub mod peers;
 mod private_key;

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::super::administration::{SecondKey, WindowLine, names};
 use super::super::clock::{Clock, Moment};
+use super::super::memory::{self, Ebb};
 use super::super::peers::{Change, EndReason, Newcomer, PeerStore};
 use super::super::roster::{LivePeer, Roster};
 use super::asks::Asks;
@@ -72,6 +73,7 @@ pub(super) struct Worker {
     /// Tunnels that are to end, and at which uptime.
     ending: HashMap<WireguardKey, Duration>,
     second_keys: VecDeque<SecondKey>,
+    ebb: Ebb,
     /// Why nothing can be written, when that was said already.
     fault: Option<String>,
 }
@@ -86,7 +88,7 @@ impl Worker {
     ) -> Self {
         let asks = Asks::new(settings.max_asks_per_minute);
         let (ending, second_keys) = (HashMap::new(), VecDeque::new());
-        Self { store, settings, roster, shown, clock, asks, ending, second_keys, fault: None }
+        Self { store, settings, roster, shown, clock, asks, ending, second_keys, ebb: Ebb::default(), fault: None }
     }
 
     /// Enters the peers that are known in the roster, but for those that are over.
@@ -120,6 +122,9 @@ impl Worker {
             }
             if Instant::now() >= next_sweep {
                 self.sweep();
+                if self.ebb.is_due(self.roster.len(), Instant::now()) {
+                    memory::give_back();
+                }
                 next_sweep = Instant::now() + SWEEP;
             }
             self.commit(waiting);
