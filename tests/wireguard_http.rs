@@ -32,7 +32,9 @@ struct FakeTunnels {
     terms: ServerTerms,
     refusal: Mutex<Option<RegisterRefusal>>,
     seen: Mutex<Vec<(String, WireguardKey, Option<WireguardKey>)>>,
-    ended: Mutex<Vec<String>>,
+    ended: Mutex<Vec<WireguardKey>>,
+    /// The live keys of `five`, each for one question, and the last for all that follow.
+    live: Mutex<Vec<WireguardKey>>,
 }
 
 impl FakeTunnels {
@@ -45,7 +47,13 @@ impl FakeTunnels {
             only,
             admins: vec!["127.0.0.9/32".parse().unwrap()],
         };
-        Arc::new(Self { terms, refusal: Mutex::default(), seen: Mutex::default(), ended: Mutex::default() })
+        Arc::new(Self {
+            terms,
+            refusal: Mutex::default(),
+            seen: Mutex::default(),
+            ended: Mutex::default(),
+            live: Mutex::new(vec![WireguardKey::new([1; 32])]),
+        })
     }
 }
 
@@ -69,14 +77,16 @@ impl Tunnels for FakeTunnels {
         })
     }
 
-    fn end_soon(&self, node: &NodeId) {
-        self.ended.lock().unwrap().push(node.to_string());
+    fn end_soon(&self, key: &WireguardKey) {
+        self.ended.lock().unwrap().push(*key);
     }
 
     fn peers(&self) -> Vec<PeerReport> {
+        let mut live = self.live.lock().unwrap();
+        let key = if live.len() > 1 { live.remove(0) } else { live[0] };
         vec![PeerReport {
             node: NodeId::parse("five").unwrap(),
-            key: WireguardKey::new([1; 32]),
+            key,
             address: "100.97.0.9".parse().unwrap(),
             since: "2026-01-02T03:04:05Z".parse().unwrap(),
             expires_at: "2026-01-02T05:04:05Z".parse().unwrap(),
@@ -378,7 +388,7 @@ fn through_a_tunnel_a_node_phones_home_for_itself_and_its_tunnel_ends() {
         [post_request("/phone-home/five/", "hostname=five"), post_request(&format!("/phone-home/{uid}"), "")];
     let answers = through_tunnel(&tunnels, &requests);
     assert_eq!(answers, vec![(200, String::new()); 2]);
-    assert_eq!(*tunnels.ended.lock().unwrap(), ["five", "five"]);
+    assert_eq!(*tunnels.ended.lock().unwrap(), [WireguardKey::new([1; 32]); 2]);
 }
 
 #[test]
@@ -402,7 +412,23 @@ fn a_phone_call_from_outside_ends_the_tunnel_of_the_node_that_calls() {
         assert_eq!(post(&running, "127.0.0.5", &format!("/phone-home/{name}"), "").status, 200, "{name}");
     }
     assert_eq!(post(&running, "127.0.0.5", "/phone-home/wireguardpeer-0", "").status, 403);
-    assert_eq!(*tunnels.ended.lock().unwrap(), ["five"; 3]);
+    assert_eq!(*tunnels.ended.lock().unwrap(), [WireguardKey::new([1; 32]); 3]);
+}
+
+#[test]
+fn a_key_that_is_brought_during_a_phone_call_is_not_ended_by_it() {
+    let (before, after) = (WireguardKey::new([1; 32]), WireguardKey::new([2; 32]));
+    let calls: [&dyn Fn(&Arc<FakeTunnels>); 2] =
+        [&|tunnels| assert_eq!(post(&serving(tunnels), "127.0.0.5", "/phone-home/five", "").status, 200), &|tunnels| {
+            assert_eq!(through_tunnel(tunnels, &[post_request("/phone-home/five", "")])[0].0, 200)
+        }];
+    for call in calls {
+        let tunnels = FakeTunnels::new(true);
+        // Whoever looks a second time sees the new one.
+        *tunnels.live.lock().unwrap() = vec![before, after];
+        call(&tunnels);
+        assert_eq!(*tunnels.ended.lock().unwrap(), [before]);
+    }
 }
 
 #[test]

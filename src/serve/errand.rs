@@ -86,10 +86,10 @@ pub(super) async fn run(
             let said = Call::parse(&body);
             tracing::info!(%node, release = %release.short(), tunnel = through.is_some(), "the node has booted");
             // What is left of a tunnel that the node has replaced does not end the one that replaced it.
-            if let Some(tunnels) = &settings.tunnels
-                && through.is_none_or(|through| key == Some(through))
+            if let (Some(tunnels), Some(key)) = (&settings.tunnels, key)
+                && through.is_none_or(|through| key == through)
             {
-                tunnels.end_soon(&node);
+                tunnels.end_soon(&key);
             }
             if let Some(record) = &settings.boot_record {
                 let (time, release) = (Timestamp::now(), Some(release));

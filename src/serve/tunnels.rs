@@ -25,9 +25,9 @@ pub trait Tunnels: Send + Sync + fmt::Debug {
         request: Registration,
     ) -> Pin<Box<dyn Future<Output = Result<Registered, RegisterRefusal>> + Send + '_>>;
 
-    /// Ends the tunnel that a node has at this moment, because it has booted: some seconds from now, so that the answer
-    /// still gets there. A tunnel that the node makes meanwhile stays, and a node without one has none that could end.
-    fn end_soon(&self, node: &NodeId);
+    /// Ends the tunnel of a key, because its node has booted: some seconds from now, so that the answer still gets there.
+    /// A tunnel that the node has or makes with another key stays.
+    fn end_soon(&self, key: &WireguardKey);
 
     /// The live tunnels, sorted by node.
     fn peers(&self) -> Vec<PeerReport>;

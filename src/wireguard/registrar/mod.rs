@@ -184,11 +184,8 @@ impl Tunnels for Registrar {
         })
     }
 
-    fn end_soon(&self, node: &NodeId) {
-        // Looked up here and not by the worker, which may be about to replace the key.
-        if let Some(key) = self.key_of(node) {
-            let _ = self.sender.send(Message::EndSoon(key));
-        }
+    fn end_soon(&self, key: &WireguardKey) {
+        let _ = self.sender.send(Message::EndSoon(*key));
     }
 
     fn peers(&self) -> Vec<PeerReport> {
