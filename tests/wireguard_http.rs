@@ -205,8 +205,8 @@ fn every_refusal_has_its_status_and_its_wait() {
         (RegisterRefusal::ThroughTunnel, 403, None),
         (RegisterRefusal::TooOften(Duration::from_secs(7)), 429, Some("7")),
         (RegisterRefusal::TooOften(Duration::ZERO), 429, Some("1")),
-        (RegisterRefusal::NoAddress("no address".to_owned()), 503, Some("1")),
-        (RegisterRefusal::Unwritable, 503, Some("1")),
+        (RegisterRefusal::NoAddress("no address".to_owned()), 503, Some("8")),
+        (RegisterRefusal::Unwritable, 503, Some("8")),
     ] {
         *tunnels.refusal.lock().unwrap() = Some(refusal.clone());
         let answer = wg_init(&running, "127.0.0.1");

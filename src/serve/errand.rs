@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::body::{self, BodyFault};
 use super::boot_record::Boot;
-use super::key_request::{self, MAX_KEY_BODY};
+use super::key_request::{self, KeyRequest, MAX_KEY_BODY};
 use super::peer_resource;
 use super::phone_home::{Call, MAX_CALL};
 use super::refusal::Refusal;
@@ -33,6 +33,8 @@ pub enum Errand {
         node: NodeId,
         /// The release that knows it.
         release: Arc<MappedRelease>,
+        /// The address that it asks from.
+        address: IpAddr,
         /// The key of the tunnel that the request came through.
         through: Option<WireguardKey>,
         /// How the body says the key.
@@ -66,13 +68,18 @@ pub(super) async fn run(
     settings: &Settings,
 ) -> (Response<'static>, bool) {
     match errand {
-        Errand::Register { node, release, through, form } => {
+        Errand::Register { node, release, address, through, form } => {
             let body = match read(body, MAX_KEY_BODY, settings.header_timeout).await {
                 (Ok(body), _) => body,
                 (Err(refusal), is_whole) => return (refusal, is_whole),
             };
             let Some(tunnels) = &settings.tunnels else { return (refuse(Refusal::TunnelsOff, None), true) };
-            (register(&**tunnels, node, release, through, form, &body, local).await, true)
+            let request = match request(&node, &release, form, &body) {
+                Ok(request) => request,
+                Err(refusal) => return (refusal, true),
+            };
+            let registration = Registration { node, release, key: request.key, through };
+            (register(&**tunnels, registration, address, local).await, true)
         }
         Errand::PhoneHome { node, release, address, through, peer } => {
             let body = match read(body, MAX_CALL, settings.header_timeout).await {
@@ -116,30 +123,34 @@ async fn read(body: Incoming, limit: usize, time: Duration) -> (Result<Vec<u8>, 
     (bytes, heard.is_whole)
 }
 
-async fn register(
-    tunnels: &dyn Tunnels,
-    node: NodeId,
-    release: Arc<MappedRelease>,
-    through: Option<WireguardKey>,
+/// Reads what the body says, which must be of the node that asks.
+fn request(
+    node: &NodeId,
+    release: &MappedRelease,
     form: KeyForm,
     body: &[u8],
+) -> Result<KeyRequest, Response<'static>> {
+    let request = key_request::parse(form, body).map_err(|fault| refuse(Refusal::KeyRequest(&fault), None))?;
+    let is_called = |name: &str| release.node(node).is_some_and(|node| node.is_called(name));
+    if request.node.as_deref().is_some_and(|name| !is_called(name)) {
+        tracing::warn!(%node, "a request for a tunnel names another node than the one that sent it");
+        return Err(refuse(Refusal::OtherNode(node), None));
+    }
+    Ok(request)
+}
+
+async fn register(
+    tunnels: &dyn Tunnels,
+    registration: Registration,
+    address: IpAddr,
     local: Option<SocketAddr>,
 ) -> Response<'static> {
-    let request = match key_request::parse(form, body) {
-        Ok(request) => request,
-        Err(fault) => return refuse(Refusal::KeyRequest(&fault), None),
-    };
-    let is_called = |name: &str| release.node(&node).is_some_and(|node| node.is_called(name));
-    if request.node.is_some_and(|name| !is_called(&name)) {
-        tracing::warn!(%node, "a request for a tunnel names another node than the one that sent it");
-        return refuse(Refusal::OtherNode(&node), None);
-    }
-    let registration = Registration { node: node.clone(), release, key: request.key, through };
+    let (node, key) = (registration.node.clone(), registration.key);
     match tunnels.register(registration).await {
         Ok(registered) => answer(&registered, tunnels.terms(), local),
         Err(refusal) => {
-            tracing::warn!(%node, key = %request.key, reason = %refusal, "a key is not taken");
-            refuse(Refusal::Register(&refusal), None)
+            tracing::warn!(%node, %key, reason = %refusal, "a key is not taken");
+            refuse(Refusal::Register(&refusal, address), None)
         }
     }
 }

@@ -58,8 +58,8 @@ pub(super) enum Refusal<'a> {
     KeyRequest(&'a str),
     /// The body names another node than the one that asks.
     OtherNode(&'a NodeId),
-    /// The key is not taken.
-    Register(&'a RegisterRefusal),
+    /// The key is not taken from whoever has the address.
+    Register(&'a RegisterRefusal, IpAddr),
     /// The path names another node than the one that calls.
     OtherCaller(&'a NodeId),
     /// Peers are shown to administrators only.
@@ -81,7 +81,7 @@ impl Refusal<'_> {
             | Self::OtherNode(_)
             | Self::OtherCaller(_)
             | Self::NotAnAdministrator => StatusCode::FORBIDDEN,
-            Self::Register(refusal) => register_status(refusal),
+            Self::Register(refusal, _) => register_status(refusal),
             Self::UnknownPath
             | Self::NoNotifications
             | Self::UnknownAddress(_)
@@ -98,9 +98,9 @@ impl Refusal<'_> {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::NoRelease(address) => Some(retry_after(*address)),
-            Self::Register(RegisterRefusal::TooOften(wait)) => Some(whole_seconds(*wait)),
-            Self::Register(refusal) if register_status(refusal) == StatusCode::SERVICE_UNAVAILABLE => {
-                Some(retry_after(None))
+            Self::Register(RegisterRefusal::TooOften(wait), _) => Some(whole_seconds(*wait)),
+            Self::Register(refusal, address) if register_status(refusal) == StatusCode::SERVICE_UNAVAILABLE => {
+                Some(retry_key_after(*address))
             }
             _ => None,
         }
@@ -169,7 +169,7 @@ impl fmt::Display for Refusal<'_> {
                 "the request names another node than {node}, which is who its address proves; leave `node` out, or send \
                  it from the node's own address"
             ),
-            Self::Register(refusal) => refusal.fmt(formatter),
+            Self::Register(refusal, _) => refusal.fmt(formatter),
             Self::OtherCaller(node) => write!(
                 formatter,
                 "only a node itself can phone home for it, and this request comes from {node}; use /phone-home/{node}"
@@ -201,17 +201,26 @@ fn register_status(refusal: &RegisterRefusal) -> StatusCode {
 pub(super) fn retry_after(address: Option<IpAddr>) -> Duration {
     const SHORTEST_MS: u64 = 1000;
     const SPREAD_MS: u64 = 2000;
-    let hash = match address {
-        None => 0,
-        Some(IpAddr::V4(v4)) => fnv1a(&v4.octets()),
-        Some(IpAddr::V6(v6)) => fnv1a(&v6.octets()),
-    };
-    Duration::from_millis(SHORTEST_MS + hash % SPREAD_MS)
+    Duration::from_millis(SHORTEST_MS + address.map_or(0, hash) % SPREAD_MS)
+}
+
+/// As [`retry_after`] for a key that cannot be taken now: 1 to 10 seconds, and whole ones, because scripts of nodes read
+/// them.
+fn retry_key_after(address: IpAddr) -> Duration {
+    const SPREAD_S: u64 = 10;
+    Duration::from_secs(1 + hash(address) % SPREAD_S)
 }
 
 /// A wait in whole seconds, as HTTP has it, and at least one.
 fn whole_seconds(wait: Duration) -> Duration {
     Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(Duration::from_secs(1))
+}
+
+fn hash(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(v4) => fnv1a(&v4.octets()),
+        IpAddr::V6(v6) => fnv1a(&v6.octets()),
+    }
 }
 
 fn fnv1a(bytes: &[u8]) -> u64 {
@@ -229,5 +238,19 @@ mod tests {
         assert!(waits.len() > 100, "{} different waits", waits.len());
         assert!(waits.iter().all(|wait| (1.0..3.0).contains(&wait.as_secs_f64())));
         assert_eq!(retry_after(None), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn nodes_whose_keys_cannot_be_taken_do_not_come_back_together() {
+        for refusal in [RegisterRefusal::Unwritable, RegisterRefusal::NoAddress(String::new())] {
+            let mut waits = std::collections::BTreeMap::<u64, usize>::new();
+            for last in 0..=255 {
+                let wait = Refusal::Register(&refusal, IpAddr::from([10, 0, 0, last])).retry_after().unwrap();
+                assert_eq!(wait.subsec_nanos(), 0);
+                *waits.entry(wait.as_secs()).or_default() += 1;
+            }
+            assert_eq!((waits.keys().min(), waits.keys().max(), waits.len()), (Some(&1), Some(&10), 10));
+            assert!(waits.values().all(|nodes| *nodes < 256 / 5), "{waits:?}");
+        }
     }
 }

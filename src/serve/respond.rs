@@ -167,7 +167,8 @@ fn register<'a>(
     }
     let (release, identity, node) = node_of(state, asker)?;
     let through = identity.tunnel().map(|caller| caller.key);
-    Ok(Errand::Register { node: node.id.clone(), release: Arc::clone(release), through, form })
+    let address = identity.address();
+    Ok(Errand::Register { node: node.id.clone(), release: Arc::clone(release), address, through, form })
 }
 
 /// A node has booted. Nobody can say so for another one.
