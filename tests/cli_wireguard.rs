@@ -4,7 +4,9 @@
 mod cli_support;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
 use cli_support::Sandbox;
@@ -178,6 +180,33 @@ fn a_damaged_journal_is_named_with_what_to_do() {
     --- stderr
     error: .mds/wireguard/peers.journal is damaged: line 1 is not what was written, and sound lines follow it. Restore the file, or move it away: mds then starts without peers, and every node has to ask for a tunnel again
     ");
+}
+
+#[test]
+fn another_user_than_the_servers_is_told_whom_to_be() {
+    let sandbox = with_peer();
+    let set_mode =
+        |path: &str, mode| fs::set_permissions(sandbox.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    for folder in [".", ".mds"] {
+        set_mode(folder, 0o755);
+    }
+    set_mode(".mds/wireguard", 0o000);
+    for arguments in [&["wireguard", "peers"][..], &["arm", "compute"]] {
+        let mut command = sandbox.command(arguments);
+        // To root, everything is permitted.
+        if rustix::process::geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        let output = match command.output() {
+            // The binary itself may be where nobody else may look.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
+            output => output.unwrap(),
+        };
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(".mds/wireguard/control.sock may be used by its owner only"), "{said}");
+        assert!(said.contains("run this as the user that runs `mds serve`"), "{said}");
+    }
+    set_mode(".mds/wireguard", 0o700);
 }
 
 #[test]

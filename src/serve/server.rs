@@ -113,7 +113,8 @@ impl Server {
     }
 
     /// Serves what `shared` holds until `shutdown` is done, then stops accepting, finishes what has begun, and returns
-    /// after `drain_timeout` at the latest, or two seconds later when the disk is slow to take which nodes have booted. Needs a tokio runtime with I/O and time.
+    /// after `drain_timeout` at the latest, or two seconds later when the disk is slow to take which nodes have booted.
+    /// Needs a tokio runtime with I/O and time.
     ///
     /// # Errors
     /// When the runtime does not take the sockets. Nothing that happens later is an error: a server that ended because

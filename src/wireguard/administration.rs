@@ -192,6 +192,17 @@ pub enum AdministrationError {
     /// The state cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The socket, or the folder that it is in, is another user's.
+    #[error(
+        "{} may be used by its owner only ({source}); run this as the user that runs `mds serve`, or as root",
+        path.display()
+    )]
+    NotPermitted {
+        /// The socket.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The server does not answer as it should.
     #[error("the server does not answer at {}: {source}", path.display())]
     Socket {
@@ -225,11 +236,18 @@ pub fn administer(folder: &Path, request: &Request, clock: &dyn Clock) -> Result
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             (ask_journal(folder, request, clock.now())?, false)
         }
-        Err(source) => return Err(AdministrationError::Socket { path, source }),
+        Err(source) => return Err(not_reached(path, source)),
     };
     match answer {
         Answer::Failed { message } => Err(AdministrationError::Failed(message)),
         answer => Ok(Administered { answer, by_server }),
+    }
+}
+
+fn not_reached(path: PathBuf, source: io::Error) -> AdministrationError {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => AdministrationError::NotPermitted { path, source },
+        _ => AdministrationError::Socket { path, source },
     }
 }
 
@@ -300,4 +318,21 @@ fn open_store(folder: &Path, now: Moment) -> Result<PeerStore, StateError> {
 
 fn write(store: &mut PeerStore) -> Result<(), AdministrationError> {
     store.commit().fault.map_or(Ok(()), |fault| Err(AdministrationError::Failed(fault)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_ask_the_server_is_told_who_may() {
+        let error = |kind: io::ErrorKind| not_reached(PathBuf::from("state/control.sock"), kind.into()).to_string();
+        let denied = error(io::ErrorKind::PermissionDenied);
+        assert!(
+            denied.contains("state/control.sock") && denied.contains("as the user that runs `mds serve`"),
+            "{denied}"
+        );
+        let silent = error(io::ErrorKind::TimedOut);
+        assert!(silent.contains("does not answer") && !silent.contains("as the user"), "{silent}");
+    }
 }
