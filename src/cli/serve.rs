@@ -111,7 +111,9 @@ pub(crate) fn run(arguments: &ServeArguments, matches: &ArgMatches, output: &Out
         .map_err(|error| CliError::failure(format!("{error} (the address is from {})", settings.listen.source)))?;
     let addresses = server.local_addrs().map_err(|error| CliError::failure(error.to_string()))?;
     let state = arguments.tree.state.folder();
-    let tunnels = wireguard.as_ref().map(|wireguard| TunnelServer::bind(wireguard, &state, &addresses)).transpose()?;
+    let shared = Arc::new(Shared::new());
+    let bind = |wireguard| TunnelServer::bind(wireguard, &state, &addresses, Arc::clone(&shared));
+    let tunnels = wireguard.as_ref().map(bind).transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| CliError::failure(format!("the server cannot start its threads: {error}")))?;
@@ -127,7 +129,7 @@ pub(crate) fn run(arguments: &ServeArguments, matches: &ArgMatches, output: &Out
         }
     };
     let sockets = Sockets { server, addresses, tunnels };
-    let result = runtime.block_on(serve(sockets, &settings, &state, tree, following, output));
+    let result = runtime.block_on(serve(sockets, shared, &settings, &state, tree, following, output));
     // What still builds is left behind: publishing can be cut at any moment.
     runtime.shutdown_background();
     result.map(|()| ExitCode::SUCCESS)
@@ -268,6 +270,7 @@ struct Sockets {
 
 async fn serve(
     sockets: Sockets,
+    shared: Arc<Shared>,
     settings: &ServeSettings,
     state: &Path,
     tree: Tree,
@@ -275,7 +278,6 @@ async fn serve(
     output: &Output,
 ) -> Result<(), CliError> {
     let Sockets { server, addresses, tunnels } = sockets;
-    let shared = Arc::new(Shared::new());
     let prefixes = Prefixes::parse(settings.prefixes.value.iter().map(String::as_str));
     let server_settings = Settings {
         trusted_proxies: TrustedProxies::new(settings.trusted_proxies.value.iter().copied()),

@@ -18,7 +18,7 @@ use super::error::CliError;
 /// The port of HTTP, which nodes may leave out of the address of their seed.
 const HTTP_PORT: u16 = 80;
 /// The part of the program that this speaks for in `/health`.
-const PART: &str = "wireguard";
+const PART: &str = "wireguard-network";
 /// How often the release is held against the network of the tunnels.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -70,8 +70,13 @@ pub(crate) struct TunnelServer {
 
 impl TunnelServer {
     /// Opens the socket, and the server's key and those of the nodes in the state folder. Inside the tunnels, HTTP is
-    /// at port 80 and at the ports where it is outside.
-    pub(crate) fn bind(settings: &WireguardSettings, state: &Path, http: &[SocketAddr]) -> Result<Self, CliError> {
+    /// at port 80 and at the ports where it is outside. What keeps keys from being taken is told to `shared`.
+    pub(crate) fn bind(
+        settings: &WireguardSettings,
+        state: &Path,
+        http: &[SocketAddr],
+        shared: Arc<Shared>,
+    ) -> Result<Self, CliError> {
         let failed = |error: &dyn std::fmt::Display| CliError::failure(error.to_string());
         let folder = state.join("wireguard");
         let private_key = server_key(&folder).map_err(|error| failed(&error))?;
@@ -101,7 +106,7 @@ impl TunnelServer {
         let clock = SystemClock::new().map_err(CliError::failure)?;
         let of_registrar = RegistrarSettings::new(settings, terms);
         let registrar =
-            Registrar::open(&folder, of_registrar, roster, Arc::new(clock)).map_err(|error| failed(&error))?;
+            Registrar::open(&folder, of_registrar, roster, Arc::new(clock), shared).map_err(|error| failed(&error))?;
         Ok(Self { engine, registrar })
     }
 

@@ -8,6 +8,8 @@
 //! | `journal` | the journal's file: groups of lines, made durable; made anew; read |
 //! | `store` | the three as one: changes that are on disk before they count |
 
+#[cfg(test)]
+pub(super) mod faulty_disk;
 mod journal;
 mod record;
 mod store;

@@ -4,6 +4,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `asks` | how often a node may ask |
+//! | `health` | what `/health` says when no key can be taken |
 //! | `keys` | which keys no tunnel can be made with |
 //! | `spare` | the addresses that a node gets when its own is taken |
 //! | `worker` | the thread |
@@ -11,6 +12,7 @@
 
 mod asks;
 mod control;
+mod health;
 mod keys;
 mod spare;
 #[cfg(test)]
@@ -34,10 +36,11 @@ use super::clock::Clock;
 use super::peers::{PeerStore, StoreSettings};
 use super::roster::{LivePeer, Roster};
 use super::state_folder::StateError;
-use crate::serve::{PeerReport, RegisterRefusal, Registered, Registration, ServerTerms, Tunnels};
+use crate::serve::{PeerReport, RegisterRefusal, Registered, Registration, ServerTerms, Shared, Tunnels};
 use crate::settings::{Arming, WireguardSettings};
 use crate::types::{NodeId, WireguardKey};
 use control::ControlSocket;
+use health::KeyHealth;
 use worker::{Message, Worker};
 
 /// What decides about keys.
@@ -101,7 +104,8 @@ pub struct Registrar {
 }
 
 impl Registrar {
-    /// Takes the folder for this process, reads what is known of peers, and enters them in the roster.
+    /// Takes the folder for this process, reads what is known of peers, and enters them in the roster. What keeps it from
+    /// taking keys later is told to `shared`.
     ///
     /// # Errors
     /// When another process has the folder, it cannot be read or written, its journal is damaged, or there is no
@@ -111,10 +115,11 @@ impl Registrar {
         settings: RegistrarSettings,
         roster: Arc<Roster>,
         clock: Arc<dyn Clock>,
+        shared: Arc<Shared>,
     ) -> Result<Arc<Self>, RegistrarError> {
         let of_store = StoreSettings { arm: settings.arm, idle: settings.idle, max_age: settings.max_age };
         let store = PeerStore::open(folder, of_store, clock.now())?;
-        Self::with_store(folder, store, settings, roster, clock)
+        Self::with_store(folder, store, settings, roster, clock, shared)
     }
 
     fn with_store(
@@ -123,11 +128,13 @@ impl Registrar {
         settings: RegistrarSettings,
         roster: Arc<Roster>,
         clock: Arc<dyn Clock>,
+        shared: Arc<Shared>,
     ) -> Result<Arc<Self>, RegistrarError> {
         let shown = Shown::default();
         let (sender, receiver) = channel();
         let terms = settings.terms.clone();
-        let mut worker = Worker::new(store, settings, roster, Arc::clone(&shown), clock);
+        let health = KeyHealth::new(shared);
+        let mut worker = Worker::new(store, settings, roster, Arc::clone(&shown), clock, health);
         worker.begin();
         // The folder's lock is held by now: a socket that is there is of a server that is no more.
         let control = ControlSocket::bind(folder, sender.clone(), Arc::clone(&shown))?;

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use super::super::administration::{Answer, Request, administer};
 use super::super::clock::{BootId, Moment};
+use super::super::peers::faulty_disk::Faulty;
 use super::super::{PrivateKey, RegistrarSettings};
 use super::*;
-use crate::release::{Manifest, MappedRelease, NodeEntry, TunnelTerms};
+use crate::release::{Disk, Manifest, MappedRelease, NodeEntry, TunnelTerms};
+use crate::serve::Gravity;
 use crate::types::GroupLabel;
 
 #[derive(Debug)]
@@ -55,20 +58,14 @@ struct Bench {
     roster: Arc<Roster>,
     registrar: Arc<Registrar>,
     server: WireguardKey,
+    shared: Arc<Shared>,
 }
 
 fn fresh_key() -> WireguardKey {
     PrivateKey::generate().unwrap().public()
 }
 
-fn start(
-    folder: &Path,
-    clock: &Arc<TestClock>,
-    arm: Arming,
-    server: WireguardKey,
-    network: &str,
-) -> (Arc<Roster>, Arc<Registrar>) {
-    let roster = Arc::new(Roster::new());
+fn settings(arm: Arming, server: WireguardKey, network: &str) -> RegistrarSettings {
     let terms = ServerTerms {
         public_key: server,
         network: network.parse().unwrap(),
@@ -77,30 +74,60 @@ fn start(
         only: false,
         admins: vec![],
     };
-    let settings = RegistrarSettings {
+    RegistrarSettings {
         terms,
         arm,
         idle: Duration::from_secs(600),
         max_age: Duration::from_secs(7200),
         max_asks_per_minute: 20,
-    };
-    let registrar = Registrar::open(folder, settings, Arc::clone(&roster), Arc::<TestClock>::clone(clock)).unwrap();
-    (roster, registrar)
+    }
+}
+
+fn start(
+    folder: &Path,
+    clock: &Arc<TestClock>,
+    arm: Arming,
+    server: WireguardKey,
+    network: &str,
+) -> (Arc<Roster>, Arc<Registrar>, Arc<Shared>) {
+    let (roster, shared) = (Arc::new(Roster::new()), Arc::new(Shared::new()));
+    let (settings, clock) = (settings(arm, server, network), Arc::<TestClock>::clone(clock));
+    let registrar = Registrar::open(folder, settings, Arc::clone(&roster), clock, Arc::clone(&shared)).unwrap();
+    (roster, registrar, shared)
 }
 
 impl Bench {
     fn new(arm: Arming) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, server) = (Arc::new(TestClock(Mutex::new(1000))), fresh_key());
-        let (roster, registrar) = start(folder.path(), &clock, arm, server, NETWORK);
-        Self { folder, clock, roster, registrar, server }
+        let (roster, registrar, shared) = start(folder.path(), &clock, arm, server, NETWORK);
+        Self { folder, clock, roster, registrar, server, shared }
+    }
+
+    fn on_disk(disk: Arc<dyn Disk>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, server) = (Arc::new(TestClock(Mutex::new(1000))), fresh_key());
+        let (roster, shared) = (Arc::new(Roster::new()), Arc::new(Shared::new()));
+        let settings = settings(Arming::Always, server, NETWORK);
+        let of_store = StoreSettings { arm: settings.arm, idle: settings.idle, max_age: settings.max_age };
+        let store = PeerStore::open_on(disk, folder.path(), of_store, clock.now()).unwrap();
+        let same_clock = Arc::<TestClock>::clone(&clock);
+        let registrar =
+            Registrar::with_store(folder.path(), store, settings, Arc::clone(&roster), same_clock, Arc::clone(&shared));
+        Self { folder, clock, roster, registrar: registrar.unwrap(), server, shared }
+    }
+
+    /// What `/health` says of keys.
+    fn complaint(&self) -> Option<(Gravity, String)> {
+        let state = self.shared.snapshot();
+        state.degraded().get("wireguard-keys").map(|entry| (entry.gravity, entry.reason.clone()))
     }
 
     fn restart(self, arm: Arming, network: &str) -> Self {
         let Self { folder, clock, registrar, server, .. } = self;
         drop(registrar);
-        let (roster, registrar) = start(folder.path(), &clock, arm, server, network);
-        Self { folder, clock, roster, registrar, server }
+        let (roster, registrar, shared) = start(folder.path(), &clock, arm, server, network);
+        Self { folder, clock, roster, registrar, server, shared }
     }
 
     async fn ask(&self, number: u8, key: WireguardKey) -> Result<Registered, RegisterRefusal> {
@@ -262,6 +289,45 @@ async fn phoning_home_ends_the_tunnel_that_the_node_had_and_none_that_it_makes_t
 }
 
 #[tokio::test]
+async fn a_disk_that_takes_no_keys_is_told_to_health_until_it_takes_them_again() {
+    let disk = Arc::new(Faulty::default());
+    let bench = Bench::on_disk(Arc::<Faulty>::clone(&disk));
+    let (live, key) = (fresh_key(), fresh_key());
+    bench.ask(1, live).await.unwrap();
+    assert_eq!(bench.complaint(), None);
+    disk.sync.store(true, Ordering::SeqCst);
+    assert_eq!(bench.ask(2, key).await, Err(RegisterRefusal::Unwritable));
+    // So that what was to be said of the group has been said.
+    bench.registrar.sweep().await;
+    let (gravity, reason) = bench.complaint().unwrap();
+    assert!(gravity == Gravity::Degraded && reason.contains("keys cannot be written down"), "{reason}");
+    assert!(!reason.contains(bench.folder.path().to_str().unwrap()), "{reason}");
+    assert!(bench.ask(1, live).await.is_ok());
+    disk.sync.store(false, Ordering::SeqCst);
+    assert!(bench.ask(2, key).await.is_ok());
+    bench.registrar.sweep().await;
+    assert_eq!(bench.complaint(), None);
+}
+
+#[tokio::test]
+async fn a_registrar_whose_thread_has_failed_is_told_to_health() {
+    let bench = Bench::new(Arming::Always);
+    let clock = Arc::clone(&bench.clock);
+    // The clock cannot be read any more, and whoever tries panics.
+    let poisoned = std::thread::spawn(move || {
+        let _held = clock.0.lock().unwrap();
+        panic!("the clock is broken, as the test wants it");
+    });
+    assert!(poisoned.join().is_err());
+    assert_eq!(bench.ask(1, fresh_key()).await, Err(RegisterRefusal::Unwritable));
+    while bench.complaint().is_none() {
+        std::thread::yield_now();
+    }
+    let (gravity, reason) = bench.complaint().unwrap();
+    assert!(gravity == Gravity::Unhealthy && reason.contains("start the server anew"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_harms_nobody_and_may_come_back() {
     let bench = Bench::new(Arming::Always);
     let key = fresh_key();
@@ -353,6 +419,6 @@ async fn the_journal_answers_when_no_server_runs() {
     let Answer::Removed { peers } = ask(&Request::Remove { peer: "n1".to_owned() }) else { panic!("not removed") };
     assert_eq!(peers.len(), 1);
     assert!(matches!(ask(&Request::Arm { name: "n2".to_owned(), seconds: 60 }), Answer::Armed { .. }));
-    let (roster, _registrar) = start(folder.path(), &clock, Arming::Window, server, NETWORK);
+    let (roster, _registrar, _) = start(folder.path(), &clock, Arming::Window, server, NETWORK);
     assert!(roster.is_empty());
 }

@@ -14,6 +14,7 @@ use super::super::memory::{self, Ebb};
 use super::super::peers::{Change, EndReason, Newcomer, PeerStore};
 use super::super::roster::{LivePeer, Roster};
 use super::asks::Asks;
+use super::health::KeyHealth;
 use super::spare;
 use super::{Live, RegistrarSettings, Shown, report};
 use crate::serve::{PeerReport, RegisterRefusal, Registered, Registration};
@@ -74,8 +75,7 @@ pub(super) struct Worker {
     ending: HashMap<WireguardKey, Duration>,
     second_keys: VecDeque<SecondKey>,
     ebb: Ebb,
-    /// Why nothing can be written, when that was said already.
-    fault: Option<String>,
+    health: KeyHealth,
 }
 
 impl Worker {
@@ -85,10 +85,11 @@ impl Worker {
         roster: Arc<Roster>,
         shown: Shown,
         clock: Arc<dyn Clock>,
+        health: KeyHealth,
     ) -> Self {
         let asks = Asks::new(settings.max_asks_per_minute);
         let (ending, second_keys) = (HashMap::new(), VecDeque::new());
-        Self { store, settings, roster, shown, clock, asks, ending, second_keys, ebb: Ebb::default(), fault: None }
+        Self { store, settings, roster, shown, clock, asks, ending, second_keys, ebb: Ebb::default(), health }
     }
 
     /// Enters the peers that are known in the roster, but for those that are over.
@@ -300,18 +301,7 @@ impl Worker {
                 }
             }
         }
-        self.say(committed.fault);
-    }
-
-    fn say(&mut self, fault: Option<String>) {
-        if self.fault == fault {
-            return;
-        }
-        match &fault {
-            Some(fault) => tracing::error!("no key can be taken: {fault}; tunnels that there are go on"),
-            None => tracing::info!("keys can be taken again"),
-        }
-        self.fault = fault;
+        self.health.say(committed.fault);
     }
 
     fn enter(
