@@ -184,9 +184,10 @@ impl Tunnels for Registrar {
         request: Registration,
     ) -> Pin<Box<dyn Future<Output = Result<Registered, RegisterRefusal>> + Send + '_>> {
         Box::pin(async move {
-            keys::check(&request.key, &self.terms.public_key)?;
+            let usable = keys::check(&request.key, &self.terms.public_key);
             let (reply, answer) = oneshot::channel();
-            let _ = self.sender.send(Message::Register { request: Box::new(request), reply });
+            // Also with a key that cannot be used, because that is counted.
+            let _ = self.sender.send(Message::Register { request: Box::new(request), usable, reply });
             answer.await.unwrap_or(Err(RegisterRefusal::Unwritable))
         })
     }

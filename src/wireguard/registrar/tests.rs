@@ -252,6 +252,19 @@ async fn a_node_that_asks_too_often_has_to_wait() {
 }
 
 #[tokio::test]
+async fn keys_that_cannot_be_used_are_counted_too() {
+    let bench = Bench::new(Arming::Always);
+    let zero = WireguardKey::new([0; 32]);
+    for _ in 0..20 {
+        assert!(matches!(bench.ask(1, zero).await, Err(RegisterRefusal::UnusableKey(_))));
+    }
+    for key in [zero, fresh_key()] {
+        assert!(matches!(bench.ask(1, key).await, Err(RegisterRefusal::TooOften(_))), "{key}");
+    }
+    assert!(bench.ask(2, fresh_key()).await.is_ok());
+}
+
+#[tokio::test]
 async fn phoning_home_ends_the_tunnel_a_little_later_unless_the_node_asks_again() {
     let bench = Bench::new(Arming::Always);
     let (home, again) = (fresh_key(), fresh_key());

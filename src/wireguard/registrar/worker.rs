@@ -35,6 +35,8 @@ const MOST_SECOND_KEYS: usize = 64;
 pub(super) enum Message {
     Register {
         request: Box<Registration>,
+        /// Whether a tunnel can be made with the key.
+        usable: Result<(), RegisterRefusal>,
         reply: oneshot::Sender<Result<Registered, RegisterRefusal>>,
     },
     EndSoon(WireguardKey),
@@ -147,9 +149,9 @@ impl Worker {
 
     fn apply(&mut self, message: Message, waiting: &mut Vec<Waiting>) {
         match message {
-            Message::Register { request, reply } => {
+            Message::Register { request, usable, reply } => {
                 let node = request.node.clone();
-                match self.register(*request) {
+                match self.register(*request, usable) {
                     Ok(registered) => waiting.push(Waiting::Registered(node, registered, reply)),
                     // Nobody may listen any more, here and below: a node that has gone.
                     Err(refusal) => drop(reply.send(Err(refusal))),
@@ -184,10 +186,15 @@ impl Worker {
         }
     }
 
-    fn register(&mut self, request: Registration) -> Result<Registered, RegisterRefusal> {
+    fn register(
+        &mut self,
+        request: Registration,
+        usable: Result<(), RegisterRefusal>,
+    ) -> Result<Registered, RegisterRefusal> {
         let Registration { node, release, key, through } = request;
         let now = self.clock.now();
         self.asks.take(&node, now.uptime).map_err(RegisterRefusal::TooOften)?;
+        usable?;
         if through.is_some_and(|through| through != key) {
             return Err(RegisterRefusal::ThroughTunnel);
         }
