@@ -335,6 +335,25 @@ fn a_phone_call_is_recorded_with_its_node_time_and_release() {
 }
 
 #[test]
+fn a_node_that_calls_without_end_does_not_fill_the_record_and_its_tunnel_ends_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("phone-home.ndjson");
+    let boot_record = Some(BootRecord::open(&path, Arc::new(Shared::new())).unwrap());
+    let tunnels = FakeTunnels::new(true);
+    let running = Running::with(Settings { boot_record, ..settings(&tunnels) });
+    for _ in 0..200 {
+        assert_eq!(post(&running, "127.0.0.5", "/phone-home/five", "").status, 200);
+    }
+    assert_eq!(post(&running, "127.0.0.1", "/phone-home/local", "").status, 200);
+    drop(running);
+    let boots = BootRecord::read(&path).unwrap();
+    let count = |node: &str| boots.iter().filter(|boot| boot.node.as_str() == node).count();
+    assert!((5..100).contains(&count("five")), "{}", count("five"));
+    assert_eq!(count("local"), 1);
+    assert_eq!(tunnels.ended.lock().unwrap().len(), 200);
+}
+
+#[test]
 fn a_phone_call_over_64_kib_is_413_and_a_get_405() {
     let running = Running::usual();
     assert_eq!(post(&running, "127.0.0.5", "/phone-home/five", vec![b'x'; 64 * 1024 + 1]).status, 413);

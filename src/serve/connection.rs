@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::boot_record::BootRecord;
+use super::call_limit::CallLimit;
 use super::errand::{self, Errand};
 use super::identity::{Identity, identify};
 use super::respond::{Effect, Outcome, Policy, Request, Response, respond};
@@ -63,6 +64,7 @@ pub(super) struct Context {
     policy: Policy,
     http: http1::Builder,
     draining: AtomicBool,
+    call_limit: CallLimit,
 }
 
 impl Context {
@@ -75,7 +77,7 @@ impl Context {
             .half_close(true);
         let tunnels = settings.tunnels.as_ref().map(|tunnels| tunnels.terms().clone());
         let policy = Policy { prefixes: settings.prefixes.clone(), tunnels };
-        Self { shared, settings, policy, http, draining: AtomicBool::new(false) }
+        Self { shared, settings, policy, http, draining: AtomicBool::new(false), call_limit: CallLimit::new() }
     }
 
     /// Who writes down which nodes have booted.
@@ -139,7 +141,7 @@ impl Context {
     ) -> impl Future<Output = Http> + Send + use<> {
         let context = Arc::clone(self);
         async move {
-            let (answer, can_go_on) = errand::run(errand, body, local, &context.settings).await;
+            let (answer, can_go_on) = errand::run(errand, body, local, &context.settings, &context.call_limit).await;
             into_http(answer, !can_go_on || context.draining.load(Ordering::Acquire))
         }
     }

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::body::{self, BodyFault};
 use super::boot_record::Boot;
+use super::call_limit::CallLimit;
 use super::key_request::{self, KeyRequest, MAX_KEY_BODY};
 use super::peer_resource;
 use super::phone_home::{Call, MAX_CALL};
@@ -20,7 +21,7 @@ use super::refusal::Refusal;
 use super::respond::{Response, refuse};
 use super::route::KeyForm;
 use super::server::Settings;
-use super::tunnels::{Registered, Registration, ServerTerms, Tunnels};
+use super::tunnels::{RegisterRefusal, Registered, Registration, ServerTerms, Tunnels};
 use crate::release::MappedRelease;
 use crate::types::{NodeId, ReleaseId, WireguardKey};
 
@@ -66,6 +67,7 @@ pub(super) async fn run(
     body: Incoming,
     local: Option<SocketAddr>,
     settings: &Settings,
+    call_limit: &CallLimit,
 ) -> (Response<'static>, bool) {
     match errand {
         Errand::Register { node, release, address, through, form } => {
@@ -90,17 +92,21 @@ pub(super) async fn run(
             if peer.is_some() && peer != key.map(|key| key.peer_uid()) {
                 return (refuse(Refusal::OtherCaller(&node), None), true);
             }
-            let said = Call::parse(&body);
-            tracing::info!(%node, release = %release.short(), tunnel = through.is_some(), "the node has booted");
             // What is left of a tunnel that the node has replaced does not end the one that replaced it.
             if let (Some(tunnels), Some(key)) = (&settings.tunnels, key)
                 && through.is_none_or(|through| key == through)
             {
                 tunnels.end_soon(&key);
             }
+            if !call_limit.admits(&node) {
+                tracing::debug!(%node, "the node says too often that it has booted; this time is not recorded");
+                return (Response::empty(), true);
+            }
+            let through_tunnel = through.is_some();
+            tracing::info!(%node, release = %release.short(), tunnel = through_tunnel, "the node has booted");
             if let Some(record) = &settings.boot_record {
-                let (time, release) = (Timestamp::now(), Some(release));
-                record.note(Boot { node, time, release, through_tunnel: through.is_some(), address, said });
+                let (time, release, said) = (Timestamp::now(), Some(release), Call::parse(&body));
+                record.note(Boot { node, time, release, through_tunnel, address, said });
             }
             (Response::empty(), true)
         }
@@ -130,10 +136,13 @@ fn request(
     form: KeyForm,
     body: &[u8],
 ) -> Result<KeyRequest, Response<'static>> {
-    let request = key_request::parse(form, body).map_err(|fault| refuse(Refusal::KeyRequest(&fault), None))?;
+    let request = key_request::parse(form, body).map_err(|fault| {
+        tracing::debug!(%node, fault, "a request for a tunnel brings no key");
+        refuse(Refusal::KeyRequest(&fault), None)
+    })?;
     let is_called = |name: &str| release.node(node).is_some_and(|node| node.is_called(name));
     if request.node.as_deref().is_some_and(|name| !is_called(name)) {
-        tracing::warn!(%node, "a request for a tunnel names another node than the one that sent it");
+        tracing::debug!(%node, "a request for a tunnel names another node than the one that sent it");
         return Err(refuse(Refusal::OtherNode(node), None));
     }
     Ok(request)
@@ -149,9 +158,26 @@ async fn register(
     match tunnels.register(registration).await {
         Ok(registered) => answer(&registered, tunnels.terms(), local),
         Err(refusal) => {
-            tracing::warn!(%node, %key, reason = %refusal, "a key is not taken");
+            if needs_attention(&refusal) {
+                tracing::warn!(%node, %key, reason = %refusal, "a key is not taken");
+            } else {
+                tracing::debug!(%node, %key, reason = %refusal, "a key is not taken");
+            }
             refuse(Refusal::Register(&refusal, address), None)
         }
+    }
+}
+
+/// Whether somebody has to look at the node. What a node may bring about as often as it likes is not for the log, and
+/// neither is what the server says of itself elsewhere.
+const fn needs_attention(refusal: &RegisterRefusal) -> bool {
+    match refusal {
+        RegisterRefusal::KeyOfAnother | RegisterRefusal::NotArmed(_) | RegisterRefusal::SecondKey(_) => true,
+        RegisterRefusal::UnusableKey(_)
+        | RegisterRefusal::TooOften(_)
+        | RegisterRefusal::ThroughTunnel
+        | RegisterRefusal::NoAddress(_)
+        | RegisterRefusal::Unwritable => false,
     }
 }
 
@@ -194,3 +220,6 @@ fn show_peers(tunnels: &dyn Tunnels, uid: Option<&str>) -> Response<'static> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@
 //! | `body` | reading what clients send, within limits of size and time |
 //! | `errand` | requests that need their body, or somebody else, before they are answered |
 //! | `key_request`, `phone_home` | the bodies that nodes send |
+//! | `call_limit` | how many calls of a node are recorded |
+//! | `node_rate` | how often a node may do something |
 //! | `peer_resource` | live tunnels in the shape of OpenCHAMI's service |
 //! | `boot_record`, `boot_file` | who has phoned home, on disk |
 //! | `refusal` | every answer that is not the document: its status and its sentence, in one place |
@@ -37,6 +39,9 @@
 mod body;
 mod boot_file;
 mod boot_record;
+mod call_limit;
+#[cfg(test)]
+mod captured_log;
 mod conditional;
 mod connection;
 mod errand;
@@ -45,6 +50,7 @@ mod health;
 mod identity;
 mod key_request;
 mod listener;
+mod node_rate;
 mod peer_resource;
 mod phone_home;
 mod refusal;
@@ -61,6 +67,7 @@ pub use errand::Errand;
 pub use follow::{Follower, Pace, ReleaseSource, follow};
 pub use identity::{Identity, IdentityError, IdentitySource, TrustedProxies, identify};
 pub use listener::{BACKLOG, BindError};
+pub(crate) use node_rate::NodeRate;
 pub use phone_home::Call;
 pub use respond::{Effect, Outcome, Policy, Request, Response, respond};
 pub use route::{KeyForm, Prefixes, Route};

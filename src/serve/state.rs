@@ -134,31 +134,13 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Mutex, PoisonError};
-
+    use super::super::captured_log::captured;
     use super::*;
     use crate::release::{Manifest, MappedRelease};
 
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn a_reason_is_kept_until_mended_and_logged_once() {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-        tracing::subscriber::with_default(subscriber, || {
+        let text = captured(|| {
             let shared = Shared::new();
             shared.mend("build");
             shared.degrade("build", "template x does not parse");
@@ -174,7 +156,6 @@ mod tests {
             shared.mend("build");
             assert_eq!(shared.snapshot().degraded().keys().copied().collect::<Vec<_>>(), ["release"]);
         });
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.matches("template x").count(), 1, "{text}");
         assert_eq!(text.matches("template y").count(), 1, "{text}");
         assert_eq!(text.matches("no longer degraded").count(), 1, "{text}");

@@ -3,14 +3,12 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `asks` | how often a node may ask |
 //! | `health` | what `/health` says when no key can be taken |
 //! | `keys` | which keys no tunnel can be made with |
 //! | `spare` | the addresses that a node gets when its own is taken |
 //! | `worker` | the thread |
 //! | `control` | the socket for `mds wireguard` and `mds arm` |
 
-mod asks;
 mod control;
 mod health;
 mod keys;

@@ -13,11 +13,10 @@ use super::super::clock::{Clock, Moment};
 use super::super::memory::{self, Ebb};
 use super::super::peers::{Change, EndReason, Newcomer, PeerStore};
 use super::super::roster::{LivePeer, Roster};
-use super::asks::Asks;
 use super::health::KeyHealth;
 use super::spare;
 use super::{Live, RegistrarSettings, Shown, report};
-use crate::serve::{PeerReport, RegisterRefusal, Registered, Registration};
+use crate::serve::{NodeRate, PeerReport, RegisterRefusal, Registered, Registration};
 use crate::types::{NodeId, WireguardKey};
 
 /// How often the ages of tunnels are written down.
@@ -72,7 +71,7 @@ pub(super) struct Worker {
     roster: Arc<Roster>,
     shown: Shown,
     clock: Arc<dyn Clock>,
-    asks: Asks,
+    asks: NodeRate,
     /// Tunnels that are to end, and at which uptime.
     ending: HashMap<WireguardKey, Duration>,
     second_keys: VecDeque<SecondKey>,
@@ -89,7 +88,7 @@ impl Worker {
         clock: Arc<dyn Clock>,
         health: KeyHealth,
     ) -> Self {
-        let asks = Asks::new(settings.max_asks_per_minute);
+        let asks = NodeRate::new(settings.max_asks_per_minute);
         let (ending, second_keys) = (HashMap::new(), VecDeque::new());
         Self { store, settings, roster, shown, clock, asks, ending, second_keys, ebb: Ebb::default(), health }
     }
@@ -223,7 +222,6 @@ impl Worker {
     }
 
     fn note_second_key(&mut self, node: &NodeId, key: WireguardKey, at: Timestamp) {
-        tracing::warn!(%node, %key, "the node has brought a second key, which is refused; look at it, then run `mds arm`");
         if self.second_keys.iter().any(|known| known.node == *node && known.key == key) {
             return;
         }

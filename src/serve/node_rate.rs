@@ -1,4 +1,4 @@
-//! How often a node may ask.
+//! How often a node may do something.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use crate::types::NodeId;
 /// The time in which a bucket fills from empty.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How much each node that asked within the last minute may still ask, as time: an ask costs its part of a minute. The
-/// others have the whole minute.
+/// How much each node that did it within the last minute may still do, as time: each time costs its part of a minute.
+/// The others have the whole minute.
 #[derive(Debug)]
-pub(super) struct Asks {
+pub(crate) struct NodeRate {
     cost: Duration,
     buckets: HashMap<NodeId, Bucket>,
 }
@@ -22,13 +22,13 @@ struct Bucket {
     at: Duration,
 }
 
-impl Asks {
-    pub(super) fn new(per_minute: u32) -> Self {
+impl NodeRate {
+    pub(crate) fn new(per_minute: u32) -> Self {
         Self { cost: MINUTE / per_minute.max(1), buckets: HashMap::new() }
     }
 
-    /// Counts an ask of the node at a time of uptime, or says how long it is until there may be one.
-    pub(super) fn take(&mut self, node: &NodeId, now: Duration) -> Result<(), Duration> {
+    /// Counts a time that the node does it, at a time of uptime, or says how long it is until there may be one.
+    pub(crate) fn take(&mut self, node: &NodeId, now: Duration) -> Result<(), Duration> {
         if !self.buckets.contains_key(node) {
             self.buckets.insert(node.clone(), Bucket { credit: MINUTE, at: now });
         }
@@ -50,12 +50,12 @@ impl Asks {
     }
 
     /// Forgets the nodes whose buckets are full again.
-    pub(super) fn forget(&mut self, now: Duration) {
+    pub(crate) fn forget(&mut self, now: Duration) {
         self.buckets.retain(|_, bucket| now.saturating_sub(bucket.at) < MINUTE);
     }
 
     #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.buckets.len()
     }
 }
@@ -67,17 +67,17 @@ mod tests {
     #[test]
     fn a_node_has_a_burst_and_then_its_rate_and_others_are_not_concerned() {
         let (one, other) = (NodeId::parse("one").unwrap(), NodeId::parse("other").unwrap());
-        let mut asks = Asks::new(20);
+        let mut rate = NodeRate::new(20);
         let at = Duration::from_secs;
-        assert!((0..20).all(|_| asks.take(&one, at(100)).is_ok()));
-        assert_eq!(asks.take(&one, at(100)), Err(at(3)));
-        assert!(asks.take(&other, at(100)).is_ok());
-        assert_eq!(asks.take(&one, at(102)), Err(at(1)));
-        assert!(asks.take(&one, at(103)).is_ok());
-        assert!(asks.take(&one, at(103)).is_err());
-        asks.forget(at(162));
-        assert_eq!(asks.len(), 1, "the one asked at 103");
-        asks.forget(at(163));
-        assert_eq!(asks.len(), 0);
+        assert!((0..20).all(|_| rate.take(&one, at(100)).is_ok()));
+        assert_eq!(rate.take(&one, at(100)), Err(at(3)));
+        assert!(rate.take(&other, at(100)).is_ok());
+        assert_eq!(rate.take(&one, at(102)), Err(at(1)));
+        assert!(rate.take(&one, at(103)).is_ok());
+        assert!(rate.take(&one, at(103)).is_err());
+        rate.forget(at(162));
+        assert_eq!(rate.len(), 1, "the one of 103");
+        rate.forget(at(163));
+        assert_eq!(rate.len(), 0);
     }
 }
