@@ -31,7 +31,7 @@ pub(super) const COOKIE: usize = 64;
 /// to the counter: without a look at it, a node could make the sum overflow.
 const REJECT_AFTER_MESSAGES: u64 = u64::MAX - (1 << 13);
 /// From this age on a session may not be used any more (whitepaper, 6.1).
-const REJECT_AFTER_TIME: Duration = Duration::from_secs(180);
+pub(super) const REJECT_AFTER_TIME: Duration = Duration::from_secs(180);
 
 /// What a datagram says that it is. Nothing of it is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::counters::Held;
 use super::net::Net;
 use crate::types::WireguardKey;
 use crate::wireguard::LivePeer;
-use crate::wireguard::noise::BoringTunnel;
+use crate::wireguard::noise::{BoringTunnel, REJECT_AFTER_TIME};
 
 /// How many bits of a tunnel's 24-bit index say which tunnel of its shard it is; the others say which shard.
 const SLOT_BITS: u32 = 21;
@@ -48,8 +49,20 @@ pub(super) struct Tunnel {
 ///
 /// Messages overtake one another, all the more as they come by different shards. One that was sent before the node
 /// moved must not move it back: a node that only listens would not be heard of again for long.
+///
+/// A session may be used for 180 seconds. So a message that is proven longer than that after the newest one is not of
+/// its session, nor of an earlier one, whatever the numbers say: a node that hears no answers starts session after
+/// session, and their numbers come around.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Newest(Option<(u32, u64)>);
+pub(super) struct Newest(Option<Noted>);
+
+/// What is known of the newest message.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    session: u32,
+    counter: u64,
+    at: Instant,
+}
 
 /// How a message stands to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,17 +76,19 @@ pub(super) enum Order {
 }
 
 impl Newest {
-    /// Notes a message by its session and its number in it.
-    pub(super) fn note(&mut self, session: u32, counter: u64) -> Order {
+    /// Notes a message by its session, its number in it, and when it was proven.
+    pub(super) fn note(&mut self, session: u32, counter: u64, now: Instant) -> Order {
         let order = match self.0 {
+            None => Order::NewSession,
+            Some(newest) if now.saturating_duration_since(newest.at) > REJECT_AFTER_TIME => Order::NewSession,
+            Some(newest) if newest.session == session && counter <= newest.counter => Order::Older,
+            Some(newest) if newest.session == session => Order::Newer,
             // The last byte counts sessions, and begins again after 256.
-            Some((newest, _)) if newest != session && session.wrapping_sub(newest) as u8 >= 128 => Order::Older,
-            Some((newest, last)) if newest == session && counter <= last => Order::Older,
-            Some((newest, _)) if newest == session => Order::Newer,
-            _ => Order::NewSession,
+            Some(newest) if session.wrapping_sub(newest.session) as u8 >= 128 => Order::Older,
+            Some(_) => Order::NewSession,
         };
         if order != Order::Older {
-            self.0 = Some((session, counter));
+            self.0 = Some(Noted { session, counter, at: now });
         }
         order
     }
@@ -136,6 +151,8 @@ impl Tunnels {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -149,14 +166,32 @@ mod tests {
 
     #[test]
     fn what_was_overtaken_is_older_in_a_session_and_across_sessions() {
+        let now = Instant::now();
         let mut newest = Newest::default();
         let notes = [(0x701, 0), (0x701, 5), (0x701, 3), (0x702, 0), (0x701, 9), (0x7ff, 0), (0x7ff, 1)];
-        let orders = notes.map(|(session, counter)| newest.note(session, counter));
+        let orders = notes.map(|(session, counter)| newest.note(session, counter, now));
         use Order::{NewSession, Newer, Older};
         assert_eq!(orders, [NewSession, Newer, Older, NewSession, Older, Older, Older]);
         let mut newest = Newest::default();
-        let orders = [(0x7ff, 7), (0x700, 0), (0x7ff, 8)].map(|(session, counter)| newest.note(session, counter));
+        let orders = [(0x7ff, 7), (0x700, 0), (0x7ff, 8)].map(|(session, counter)| newest.note(session, counter, now));
         assert_eq!(orders, [NewSession, NewSession, Older], "the number of sessions begins again");
+    }
+
+    #[test]
+    fn a_session_after_a_long_outage_is_new_however_many_there_were_in_between() {
+        let start = Instant::now();
+        for sessions in 1..=256_u32 {
+            let mut newest = Newest::default();
+            assert_eq!(newest.note(0x740, 9, start), Order::NewSession);
+            let (session, later) = (0x700 | ((0x40 + sessions) % 256), start + Duration::from_secs(181));
+            assert_eq!(newest.note(session, 0, later), Order::NewSession, "{sessions} sessions later");
+            assert_eq!(newest.note(session, 1, later), Order::Newer, "{sessions} sessions later");
+        }
+        let mut newest = Newest::default();
+        let orders = [(0x740, 9, 0), (0x741, 0, 170), (0x740, 10, 181), (0x740, 11, 350)]
+            .map(|(session, counter, seconds)| newest.note(session, counter, start + Duration::from_secs(seconds)));
+        use Order::{NewSession, Older};
+        assert_eq!(orders, [NewSession, NewSession, Older, Older], "the time counts from the newest message");
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Shard {
             Received::Completed(_) | Received::Packet(_) | Received::Keepalive => {}
         }
         tunnel.peer.count_received(datagram.len() as u64);
-        let order = tunnel.newest.note(session, counter(datagram));
+        let order = tunnel.newest.note(session, counter(datagram), now);
         if order == Order::NewSession {
             tunnel.peer.note_handshake(now);
         }
