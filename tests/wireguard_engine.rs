@@ -326,6 +326,33 @@ fn a_flood_of_handshakes_gets_cookies_and_a_node_that_honours_its_cookie_gets_in
 }
 
 #[test]
+fn a_flood_of_handshakes_that_honours_its_cookie_is_throttled_and_a_node_elsewhere_gets_in() {
+    let server = Server::with(2, 1, "100.97.0.1/16");
+    let (mut client, _) = server.node(7);
+    client.socket = UdpSocket::bind("127.0.0.2:0").unwrap();
+    client.socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    let mut flood = server.client(9, PrivateKey::generate().unwrap());
+    flood.until("the flood gets a cookie", |flood| {
+        flood.initiate();
+        flood.heard[3] > 0
+    });
+    let message = flood.initiate();
+    flood.until("the flood is throttled", |flood| {
+        for _ in 0..20 {
+            flood.send_raw(&message);
+        }
+        server.counts().throttled > 0
+    });
+    client.until("the node gets in through the flood", |client| {
+        flood.send_raw(&message);
+        client.initiate();
+        client.heard[2] > 0
+    });
+    assert_eq!(client.ask("who\n"), node_id(7).to_string().as_bytes());
+    assert!(server.counts().unknown_keys > 0);
+}
+
+#[test]
 fn a_tunnel_that_has_ended_is_dead_at_once_and_a_new_key_of_the_node_is_not() {
     let server = Server::start();
     let (mut client, peer) = server.node(7);

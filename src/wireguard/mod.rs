@@ -7,6 +7,7 @@
 //! | `inside` | HTTP inside tunnels, answered as outside |
 //! | `memory` | giving memory back when many tunnels have ended |
 //! | `noise` | the protocol's cryptography behind two small traits |
+//! | `throttle` | how many handshakes are taken on, all together and from one address |
 //! | `private_key` | the private half of a key pair |
 //! | `server_key` | the server's key pair on disk |
 //! | `state_folder` | the folder of what must survive: its mode, its lock, what can be wrong with it |
@@ -28,6 +29,7 @@ mod registrar;
 mod roster;
 mod server_key;
 mod state_folder;
+mod throttle;
 
 pub use administration::{
     Administered, AdministrationError, Answer, LONGEST_WINDOW, PeerLine, Request, SecondKey, WindowLine, administer,

@@ -15,6 +15,7 @@ use boringtun::noise::rate_limiter::RateLimiter;
 use boringtun::noise::{Packet, Tunn, TunnResult};
 use boringtun::x25519::{PublicKey, StaticSecret};
 
+use super::throttle::Throttle;
 use super::{LivePeer, PrivateKey};
 use crate::types::WireguardKey;
 
@@ -77,6 +78,8 @@ pub(super) enum Admission {
     Key(WireguardKey),
     /// There is too much to do: the sender must prove its address with a cookie, which was written.
     Cookie,
+    /// There is too much to do, and the sender, whose address is proven, has had its share.
+    Throttled,
     /// It was not made for us.
     Refused,
 }
@@ -118,13 +121,13 @@ pub(super) trait Noise: Send + Sync {
 
     /// Looks at the start of a handshake: first MAC, load, then whose it is. No state is made. A cookie is written to
     /// the first `COOKIE` bytes of `answer`.
-    fn admit(&self, from: IpAddr, initiation: &[u8], answer: &mut [u8; COOKIE]) -> Admission;
+    fn admit(&self, from: IpAddr, initiation: &[u8], answer: &mut [u8; COOKIE], now: Instant) -> Admission;
 
     /// Makes the state of a tunnel. Its sessions get the numbers `index << 8` to `index << 8 | 255`.
     fn tunnel(&self, key: &WireguardKey, index: u32) -> Self::Tunnel;
 
     /// Lets the next second's handshakes in; to be called once a second or more often.
-    fn next_second(&self);
+    fn next_second(&self, now: Instant);
 }
 
 /// The protocol with one node. `out` must be longer than the datagram or packet by `OVERHEAD`, and than `INITIATION`.
@@ -145,33 +148,44 @@ pub(super) struct BoringNoise {
     private: StaticSecret,
     public: PublicKey,
     /// Counts handshakes before they cost anything.
-    gate: RateLimiter,
-    /// The implementation of tunnels counts once more: this one never says no.
+    throttle: Throttle,
+    /// Asks everybody for a cookie: its limit is zero. It does not mind how often an address brings one.
+    cookies: RateLimiter,
+    /// Asks nobody, and so looks at first MACs only. The implementation of tunnels, which looks once more, has it too.
     open: Arc<RateLimiter>,
 }
 
 impl BoringNoise {
-    /// The server with a private key. Above the limit of handshakes a second, cookies are sent.
+    /// The server with a private key. Above the limit of handshakes a second, cookies are sent, and no address gets more
+    /// than its share.
     pub(super) fn new(private_key: &PrivateKey, max_handshakes_per_second: u32) -> Self {
         let private = private_key.secret();
         let public = PublicKey::from(&private);
-        let gate = RateLimiter::new(&public, u64::from(max_handshakes_per_second));
+        let throttle = Throttle::new(max_handshakes_per_second, Instant::now());
+        let cookies = RateLimiter::new(&public, 0);
         let open = Arc::new(RateLimiter::new(&public, u64::MAX));
-        Self { private, public, gate, open }
+        Self { private, public, throttle, cookies, open }
     }
 }
 
 impl Noise for BoringNoise {
     type Tunnel = BoringTunnel;
 
-    fn admit(&self, from: IpAddr, initiation: &[u8], answer: &mut [u8; COOKIE]) -> Admission {
-        match self.gate.verify_packet(Some(from), initiation, answer) {
-            Ok(Packet::HandshakeInit(message)) => match parse_handshake_anon(&self.private, &self.public, &message) {
-                Ok(half) => Admission::Key(WireguardKey::new(half.peer_static_public)),
-                Err(_) => Admission::Refused,
-            },
-            Err(TunnResult::WriteToNetwork(_)) => Admission::Cookie,
-            Ok(_) | Err(_) => Admission::Refused,
+    fn admit(&self, from: IpAddr, initiation: &[u8], answer: &mut [u8; COOKIE], now: Instant) -> Admission {
+        let Ok(Packet::HandshakeInit(message)) = self.open.verify_packet(Some(from), initiation, &mut []) else {
+            return Admission::Refused;
+        };
+        if self.throttle.is_above_limit() {
+            match self.cookies.verify_packet(Some(from), initiation, answer) {
+                Ok(_) if self.throttle.allows(from, now) => {}
+                Ok(_) => return Admission::Throttled,
+                Err(TunnResult::WriteToNetwork(_)) => return Admission::Cookie,
+                Err(_) => return Admission::Refused,
+            }
+        }
+        match parse_handshake_anon(&self.private, &self.public, &message) {
+            Ok(half) => Admission::Key(WireguardKey::new(half.peer_static_public)),
+            Err(_) => Admission::Refused,
         }
     }
 
@@ -181,8 +195,8 @@ impl Noise for BoringNoise {
         BoringTunnel { noise, alive: Instant::now() }
     }
 
-    fn next_second(&self) {
-        self.gate.reset_count();
+    fn next_second(&self, now: Instant) {
+        self.throttle.next_second(now);
     }
 }
 
@@ -262,6 +276,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::wireguard::throttle::BURST;
 
     const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -284,7 +299,7 @@ mod tests {
     fn a_handshake_is_admitted_answered_and_not_answered_twice() {
         let (server, key, mut node) = pair(1000);
         let first = initiation(&mut node);
-        assert_eq!(server.admit(FROM, &first, &mut [0; COOKIE]), Admission::Key(key));
+        assert_eq!(server.admit(FROM, &first, &mut [0; COOKIE], Instant::now()), Admission::Key(key));
         let mut tunnel = server.tunnel(&key, 3);
         let mut out = [0; 2048];
         let Received::Started(answer) = tunnel.receive(FROM, &first, &mut out) else { panic!("no answer") };
@@ -300,19 +315,61 @@ mod tests {
     fn a_handshake_for_another_server_is_refused_by_its_first_mac() {
         let (_, _, mut node) = pair(1000);
         let (server, ..) = pair(0);
-        assert_eq!(server.admit(FROM, &initiation(&mut node), &mut [0; COOKIE]), Admission::Refused);
+        assert_eq!(server.admit(FROM, &initiation(&mut node), &mut [0; COOKIE], Instant::now()), Admission::Refused);
     }
 
     #[test]
     fn above_the_limit_a_cookie_is_sent_and_its_holder_gets_in() {
         let (server, key, mut node) = pair(0);
         let mut cookie = [0; COOKIE];
-        assert_eq!(server.admit(FROM, &initiation(&mut node), &mut cookie), Admission::Cookie);
+        assert_eq!(server.admit(FROM, &initiation(&mut node), &mut cookie, Instant::now()), Admission::Cookie);
         assert!(matches!(node.decapsulate(None, &cookie, &mut [0; 2048]), TunnResult::Done));
         let second = initiation(&mut node);
-        assert_eq!(server.admit(FROM, &second, &mut cookie), Admission::Key(key));
+        assert_eq!(server.admit(FROM, &second, &mut cookie, Instant::now()), Admission::Key(key));
         let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-        assert_eq!(server.admit(elsewhere, &second, &mut cookie), Admission::Cookie);
+        assert_eq!(server.admit(elsewhere, &second, &mut cookie, Instant::now()), Admission::Cookie);
+    }
+
+    /// A message of a node that honours the cookie which it got for the one before.
+    fn with_cookie(server: &BoringNoise, from: IpAddr, node: &mut Tunn) -> Vec<u8> {
+        let mut cookie = [0; COOKIE];
+        assert_eq!(server.admit(from, &initiation(node), &mut cookie, Instant::now()), Admission::Cookie);
+        assert!(matches!(node.decapsulate(None, &cookie, &mut [0; 2048]), TunnResult::Done));
+        initiation(node)
+    }
+
+    #[test]
+    fn a_flood_from_one_address_that_honours_its_cookie_gets_its_share_and_others_get_in() {
+        let (server, key, mut node) = pair(0);
+        let theirs = PublicKey::from(&server.private);
+        let mut stranger = Tunn::new(PrivateKey::generate().unwrap().secret(), theirs, None, None, 8, None);
+        let elsewhere: Vec<_> = (1..=8).map(|last| IpAddr::from([192, 0, 2, last])).collect();
+        let flood = with_cookie(&server, FROM, &mut stranger);
+        let now = Instant::now();
+        let admit = |from, message: &[u8], now| server.admit(from, message, &mut [0; COOKIE], now);
+        for _ in 0..BURST {
+            assert!(matches!(admit(FROM, &flood, now), Admission::Key(_)));
+        }
+        assert_eq!(admit(FROM, &flood, now), Admission::Throttled);
+        // One of them may share the place of the flood, but hardly all of them do.
+        let mut got_in = elsewhere.iter().map(|from| {
+            let message = with_cookie(&server, *from, &mut node);
+            admit(*from, &message, now) == Admission::Key(key)
+        });
+        assert!(got_in.any(|got_in| got_in));
+        assert!(matches!(admit(FROM, &flood, now + Duration::from_secs(1)), Admission::Key(_)));
+    }
+
+    #[test]
+    fn below_the_limit_one_address_may_have_all() {
+        let (server, key, mut node) = pair(2 * BURST);
+        let (message, now) = (initiation(&mut node), Instant::now());
+        for _ in 0..2 * BURST {
+            assert_eq!(server.admit(FROM, &message, &mut [0; COOKIE], now), Admission::Key(key));
+        }
+        assert_eq!(server.admit(FROM, &message, &mut [0; COOKIE], now), Admission::Cookie);
+        server.next_second(now + Duration::from_secs(2));
+        assert_eq!(server.admit(FROM, &message, &mut [0; COOKIE], now), Admission::Key(key));
     }
 
     #[test]

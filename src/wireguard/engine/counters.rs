@@ -32,6 +32,9 @@ counters! {
     handshakes,
     /// Handshakes that were told to prove their address first, because there was too much to do.
     cookies_sent,
+    /// Handshakes that were dropped though their address was proven, because it had had its share and there was too much
+    /// to do.
+    throttled,
     /// Handshakes of keys that nobody knows. They get no answer.
     unknown_keys,
     /// Messages for sessions that there are not: of nodes that have not noticed yet that the server was restarted, or

@@ -63,7 +63,8 @@ pub struct EngineSettings {
     /// How many threads there are; between 1 and 8, whatever is asked for.
     pub shards: usize,
     /// How many handshakes a second are answered at once, over all threads. Above it, nodes must prove their address
-    /// first, which takes them five seconds: about 3,000 for each thread is what a core can do.
+    /// first, which takes them five seconds, and each address gets 50 a second: about 3,000 for each thread is what a
+    /// core can do.
     pub max_handshakes_per_second: u32,
 }
 

@@ -274,7 +274,7 @@ impl Shard {
     /// Looks at the protocol's timers, and drops what has ended.
     fn sweep(&mut self, now: Instant, socket: &UdpSocket) {
         let Self { shared, tunnels, sender, scratch, .. } = self;
-        shared.noise.next_second();
+        shared.noise.next_second(now);
         for slot in 0..tunnels.slots() {
             let Some(tunnel) = tunnels.get_mut(slot) else { continue };
             if tunnel.peer.has_ended() {

@@ -21,12 +21,13 @@ impl Shard {
     pub(super) fn on_initiation(&mut self, from: SocketAddr, initiation: &[u8; INITIATION], socket: &UdpSocket) {
         let shared = Arc::clone(&self.shared);
         let mut cookie = [0; COOKIE];
-        let key = match shared.noise.admit(from.ip(), initiation, &mut cookie) {
+        let key = match shared.noise.admit(from.ip(), initiation, &mut cookie, Instant::now()) {
             Admission::Key(key) => key,
             Admission::Cookie => {
                 count(&shared.counters.cookies_sent);
                 return self.sender.send(socket, &shared.counters, from, &cookie);
             }
+            Admission::Throttled => return count(&shared.counters.throttled),
             Admission::Refused => return count(&shared.counters.malformed),
         };
         let Some(peer) = shared.roster.get(&key) else { return count(&shared.counters.unknown_keys) };
