@@ -78,7 +78,7 @@ pub(super) async fn run(
             let Some(tunnels) = &settings.tunnels else { return (refuse(Refusal::TunnelsOff, None), true) };
             let request = match request(&node, &release, form, &body) {
                 Ok(request) => request,
-                Err(refusal) => return (refusal, true),
+                Err(refusal) => return (*refusal, true),
             };
             let registration = Registration { node, release, key: request.key, through };
             (register(&**tunnels, registration, address, local).await, true)
@@ -135,15 +135,15 @@ fn request(
     release: &MappedRelease,
     form: KeyForm,
     body: &[u8],
-) -> Result<KeyRequest, Response<'static>> {
+) -> Result<KeyRequest, Box<Response<'static>>> {
     let request = key_request::parse(form, body).map_err(|fault| {
         tracing::debug!(%node, fault, "a request for a tunnel brings no key");
-        refuse(Refusal::KeyRequest(&fault), None)
+        Box::new(refuse(Refusal::KeyRequest(&fault), None))
     })?;
     let is_called = |name: &str| release.node(node).is_some_and(|node| node.is_called(name));
     if request.node.as_deref().is_some_and(|name| !is_called(name)) {
         tracing::debug!(%node, "a request for a tunnel names another node than the one that sent it");
-        return Err(refuse(Refusal::OtherNode(node), None));
+        return Err(Box::new(refuse(Refusal::OtherNode(node), None)));
     }
     Ok(request)
 }
