@@ -157,7 +157,8 @@ fn raise_file_limit(nodes: u32) {
     let maximum = if is_enough { limits.maximum } else { Some(wanted) };
     if limits.current.is_some_and(|current| current < wanted) && setrlimit(Resource::Nofile, raised(maximum)).is_err() {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, maximum: limits.maximum });
-        println!("*** only {:?} files may be open, and {wanted} are needed for all boots at once ***", limits.maximum);
+        let most = limits.maximum.unwrap_or_default();
+        println!("*** only {most} files may be open, and all boots at once may need {wanted} ***");
     }
 }
 
