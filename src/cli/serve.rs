@@ -55,7 +55,7 @@ Examples:
   mds serve --site site --smd-url http://smd:27779   keep in step with SMD
   mds serve --site site --listen 10.252.0.1:80 --listen [fd00::1]:80
   mds serve --site site --trusted-proxy 10.1.0.5     believe this sender's X-Forwarded-For
-  mds serve --site site --wireguard-server 100.97.0.1/16 --wireguard-only")]
+  mds serve --site site --wireguard-server 100.97.0.1/16   give nodes a tunnel each")]
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(super) site: SiteArguments,
