@@ -23,7 +23,6 @@ pub struct Provenance {
     /// The version of mds that built it.
     pub mds_version: String,
     /// When it was built. The store never looks at a clock.
-    #[serde(with = "rfc3339")]
     pub time: Timestamp,
     /// What the checks found.
     #[serde(default)]
@@ -145,27 +144,6 @@ impl ReleaseRecord {
             return Err("it belongs to another release".to_owned());
         }
         Ok(())
-    }
-}
-
-/// Timestamps as RFC 3339 text.
-pub(super) mod rfc3339 {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
-
-    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(time)
-    }
-
-    pub(crate) fn serialize_option<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-        match time {
-            Some(time) => serialize(time, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

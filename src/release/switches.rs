@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::Disk;
 use super::error::{At, StoreError};
-use super::provenance::rfc3339;
 use crate::types::ReleaseId;
 
 /// Why `current` was moved.
@@ -26,7 +25,6 @@ pub enum SwitchAction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Switch {
     /// When.
-    #[serde(with = "rfc3339")]
     pub time: Timestamp,
     /// Why.
     pub action: SwitchAction,

@@ -16,7 +16,7 @@ use super::error::{At, StoreError};
 use super::inputs::Inputs;
 use super::manifest::Manifest;
 use super::mapped::MappedRelease;
-use super::provenance::{ReleaseRecord, rfc3339};
+use super::provenance::ReleaseRecord;
 use super::stored::StoredRelease;
 use super::switches::{Switch, SwitchAction, Switches, standing_at};
 use crate::types::ReleaseId;
@@ -44,7 +44,6 @@ pub struct ReleaseSummary {
     /// Whether collection must keep it.
     pub pinned: bool,
     /// When it was last published, by the log of switches.
-    #[serde(serialize_with = "rfc3339::serialize_option")]
     pub published: Option<Timestamp>,
     /// Where it came from; `None` when `release.json` is not readable.
     pub record: Option<ReleaseRecord>,

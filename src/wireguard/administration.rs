@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::clock::{Clock, Moment, timestamp};
+use super::clock::{Clock, Moment};
 use super::peers::{EndReason, Peer, PeerStore, StoreSettings, Window, read_journal};
 use super::state_folder::StateError;
 use crate::serve::PeerReport;
@@ -95,10 +95,8 @@ pub struct PeerLine {
     /// Its address in the tunnel.
     pub address: IpAddr,
     /// Since when the key is known.
-    #[serde(with = "timestamp")]
     pub since: Timestamp,
     /// When the tunnel ends at the latest.
-    #[serde(with = "timestamp")]
     pub expires_at: Timestamp,
     /// When the node last shook hands, since the server was started, as RFC 3339 text.
     pub last_handshake: Option<String>,
@@ -150,7 +148,6 @@ pub struct WindowLine {
     /// The node or the group.
     pub name: String,
     /// When it was opened.
-    #[serde(with = "timestamp")]
     pub opened: Timestamp,
     /// How much longer it is open.
     pub seconds_left: u64,
@@ -177,7 +174,6 @@ pub struct SecondKey {
     /// The key.
     pub key: WireguardKey,
     /// When it was brought first.
-    #[serde(with = "timestamp")]
     pub at: Timestamp,
 }
 

@@ -49,7 +49,6 @@ crate::types::text_conversions!(BootId);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// The wall clock, which may be set at any time.
-    #[serde(with = "crate::wireguard::clock::timestamp")]
     pub wall: Timestamp,
     /// The boot.
     pub boot: BootId,
@@ -141,19 +140,6 @@ impl Clock for SystemClock {
         // The time since the boot is not negative.
         let uptime = Duration::try_from(uptime).unwrap_or_default();
         Moment { wall: Timestamp::now(), boot: self.boot, uptime }
-    }
-}
-
-/// Times of the wall clock as text.
-pub(super) mod timestamp {
-    use super::{Deserialize, Deserializer, Serializer, Timestamp};
-
-    pub(in crate::wireguard) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(time)
-    }
-
-    pub(in crate::wireguard) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::super::clock::{Moment, Stopwatch, milliseconds, timestamp};
+use super::super::clock::{Moment, Stopwatch, milliseconds};
 use super::table::{Peer, Table};
 use super::windows::{Window, Windows};
 use crate::types::{NodeId, WireguardKey};
@@ -113,9 +113,7 @@ pub(super) enum Record {
         node: NodeId,
         key: WireguardKey,
         address: IpAddr,
-        #[serde(with = "timestamp")]
         since: Timestamp,
-        #[serde(with = "timestamp")]
         expires_at: Timestamp,
         #[serde(rename = "max_age_ms", with = "milliseconds")]
         max_age: Duration,
@@ -134,7 +132,6 @@ pub(super) enum Record {
     Armed {
         window: u64,
         name: Box<str>,
-        #[serde(with = "timestamp")]
         opened: Timestamp,
         age: Stopwatch,
         #[serde(rename = "length_ms", with = "milliseconds")]
