@@ -177,8 +177,8 @@ impl MappedNode {
                 other_names.push(name.as_str().into());
             }
         }
-        let NodeEntry { id, groups, tunnel_address, .. } = entry.clone();
-        Self { id, groups, tunnel_address, other_names, documents }
+        let NodeEntry { id, groups, tunnel_address, .. } = entry;
+        Self { id: id.clone(), groups: groups.clone(), tunnel_address: *tunnel_address, other_names, documents }
     }
 
     /// Whether the node calls itself that: by its id, its instance-id or its host name.
