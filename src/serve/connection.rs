@@ -17,6 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::boot_record::BootRecord;
@@ -88,6 +89,11 @@ impl Context {
     /// From now on, every answer says that it is the connection's last.
     pub(super) fn begin_draining(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// This end of a connection, which only nodes that ask for tunnels are told.
+    pub(super) fn local_address(&self, stream: &TcpStream) -> Option<SocketAddr> {
+        self.policy.tunnels.as_ref().and_then(|_| stream.local_addr().ok())
     }
 
     fn answer(self: &Arc<Self>, caller: &Caller, request: hyper::Request<Incoming>) -> Answering {
@@ -231,7 +237,7 @@ pub(super) enum Caller {
     Socket {
         /// The other end.
         peer: SocketAddr,
-        /// This end, if the system tells.
+        /// This end, where there are tunnels.
         local: Option<SocketAddr>,
     },
     /// The node whose tunnel it is.

@@ -161,7 +161,7 @@ impl Server {
 async fn accept_until_draining(listener: TcpListener, context: Arc<Context>, phase: watch::Receiver<Phase>) {
     let mut complaints = Complaints::default();
     let start = |stream: TcpStream, peer: SocketAddr, phase: &watch::Receiver<Phase>| {
-        let caller = Caller::Socket { peer, local: stream.local_addr().ok() };
+        let caller = Caller::Socket { peer, local: context.local_address(&stream) };
         tokio::spawn(connection::serve(stream, caller, Arc::clone(&context), phase.clone()));
     };
     let mut draining = std::pin::pin!({
