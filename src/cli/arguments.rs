@@ -99,6 +99,11 @@ pub(crate) fn is_typed(matches: &ArgMatches, id: &str) -> bool {
     matches.value_source(id) == Some(ValueSource::CommandLine)
 }
 
+/// Where an argument's value is from, when it has one: the flag, or the variable that stands for it.
+pub(crate) fn source_of(matches: &ArgMatches, id: &str, flag: &'static str, variable: &'static str) -> Source {
+    if is_typed(matches, id) { Source::Flag(flag) } else { Source::Environment(variable) }
+}
+
 /// Which site and inventory.
 #[derive(Debug, Args)]
 pub(crate) struct SiteArguments {
@@ -246,9 +251,7 @@ impl SiteArguments {
 
     /// What the command line or the environment says of tunnels that concerns builds. It wins over what the site says.
     pub(crate) fn tunnel_flags(&self, matches: &ArgMatches) -> WireguardFlags {
-        let source = |id: &str, flag: &'static str, variable: &'static str| {
-            if is_typed(matches, id) { Source::Flag(flag) } else { Source::Environment(variable) }
-        };
+        let source = |id, flag, variable| source_of(matches, id, flag, variable);
         let server = || source("wireguard_server", "--wireguard-server", TUNNEL_NETWORK_VARIABLE);
         let only = || source("wireguard_only", "--wireguard-only", TUNNELS_ONLY_VARIABLE);
         WireguardFlags {

@@ -14,14 +14,12 @@ use mds::release::Tree;
 use mds::serve::{
     BootRecord, Front, Pace, Prefixes, Server, Settings, Shared, TreeSource, TrustedProxies, Tunnels, follow,
 };
-use mds::settings::{
-    FILE_NAME, ServeFlags, ServeSettings, SiteSettings, Source, Sourced, WireguardSettings, parse_settings,
-};
+use mds::settings::{FILE_NAME, ServeFlags, ServeSettings, SiteSettings, Sourced, WireguardSettings, parse_settings};
 use mds::types::{Place, Problem};
 use serde_json::json;
 use tokio::sync::{oneshot, watch};
 
-use super::arguments::{InventorySource, SiteArguments, TreeArguments, is_typed, read_site_settings};
+use super::arguments::{InventorySource, SiteArguments, TreeArguments, read_site_settings, source_of};
 use super::child_build::ChildBuild;
 use super::error::CliError;
 use super::inventory_memory::InventoryMemory;
@@ -206,9 +204,7 @@ fn resolve_settings(
     matches: &ArgMatches,
     remembered: &Remembered,
 ) -> Result<ServeSettings, CliError> {
-    let source = |id: &str, flag: &'static str, variable: &'static str| {
-        if is_typed(matches, id) { Source::Flag(flag) } else { Source::Environment(variable) }
-    };
+    let source = |id, flag, variable| source_of(matches, id, flag, variable);
     let flags = ServeFlags {
         listen: arguments.listen.clone().map(|value| Sourced::new(value, source("listen", "--listen", "MDS_LISTEN"))),
         trusted_proxies: arguments

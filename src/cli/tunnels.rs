@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args};
 use mds::serve::{Front, ServerTerms, Shared, Tunnels};
-use mds::settings::{Source, Sourced, WireguardFlags, WireguardSettings};
+use mds::settings::{Sourced, WireguardFlags, WireguardSettings};
 use mds::types::TunnelNetwork;
 use mds::wireguard::engine::{Engine, EngineSettings, RunningEngine};
 use mds::wireguard::{HttpInside, Registrar, RegistrarSettings, Roster, SystemClock, server_key};
 
-use super::arguments::is_typed;
+use super::arguments::source_of;
 use super::error::CliError;
 
 /// The port of HTTP, which nodes may leave out of the address of their seed.
@@ -49,9 +49,7 @@ pub(crate) struct TunnelArguments {
 impl TunnelArguments {
     /// What the command line and the environment say, joined with what builds are told too.
     pub(crate) fn flags(&self, of_builds: WireguardFlags, matches: &ArgMatches) -> WireguardFlags {
-        let source = |id: &str, flag: &'static str, variable: &'static str| {
-            if is_typed(matches, id) { Source::Flag(flag) } else { Source::Environment(variable) }
-        };
+        let source = |id, flag, variable| source_of(matches, id, flag, variable);
         let listen = || source("wireguard_listen", "--wireguard-listen", "MDS_WIREGUARD_LISTEN");
         let endpoint = || source("wireguard_endpoint", "--wireguard-endpoint", "MDS_WIREGUARD_ENDPOINT");
         WireguardFlags {
