@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use bytes::Bytes;
+
 use super::input::{InventoryInput, SiteInput};
 use super::observe::{Observer, Phase};
 use super::prepare::{BuildError, Prepared, decide, sorted};
@@ -292,46 +294,38 @@ fn origin(site: &Site) -> Origin {
 }
 
 fn state(site: &Site, tunnels: &Tunnels, facts: &NodeFacts, node: &RenderedNode) -> NodeState {
-    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, tunnel_address, groups, documents: _ } =
-        entry(facts, tunnels.address(node.index), BTreeMap::<_, Digest>::new());
-    let own_base_url =
-        site.nodes.get(&id).and_then(|own| own.cloud_init_base_url.as_ref()).map(|_| facts.base_url.clone());
-    let local_hostname = Some(facts.local_hostname.clone());
-    let documents = node.documents.clone();
+    let entry = entry(facts, tunnels.address(node.index), BTreeMap::<_, Digest>::new());
+    let has_own_base_url = site.nodes.get(&entry.id).is_some_and(|own| own.cloud_init_base_url.is_some());
     NodeState {
-        id,
-        hostname,
-        local_hostname,
-        nid,
-        instance_id,
-        macs,
-        addresses,
-        tunnel_address,
-        groups,
-        own_base_url,
-        documents,
+        local_hostname: Some(facts.local_hostname.clone()),
+        own_base_url: has_own_base_url.then(|| facts.base_url.clone()),
+        ..of_entry(entry, node.documents.clone())
     }
 }
 
 fn stored(release: &StoredRelease, node: &NodeEntry) -> Result<NodeState, BuildError> {
-    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, tunnel_address, groups, documents } = node.clone();
-    let body = |(name, digest): (_, Digest)| {
-        let missing = || Problem::new(format!("the tree has no {name} of node {id}; run `mds verify`"));
-        release.object(&digest).ok_or_else(missing).map(|body| (name, digest, body))
+    let body = |(name, digest): (&DocumentName, &Digest)| {
+        let missing = || Problem::new(format!("the tree has no {name} of node {}; run `mds verify`", node.id));
+        release.object(digest).ok_or_else(missing).map(|body| (name.clone(), *digest, body))
     };
-    let documents = documents.into_iter().map(body).collect::<Result<_, _>>()?;
-    let (local_hostname, own_base_url) = (None, None);
-    Ok(NodeState {
+    let documents = node.documents.iter().map(body).collect::<Result<_, _>>()?;
+    Ok(of_entry(node.clone(), documents))
+}
+
+/// What a manifest tells of a node. It has no word on the rest.
+fn of_entry(entry: NodeEntry, documents: Vec<(DocumentName, Digest, Bytes)>) -> NodeState {
+    let NodeEntry { id, hostname, nid, instance_id, macs, addresses, tunnel_address, groups, documents: _ } = entry;
+    NodeState {
         id,
         hostname,
-        local_hostname,
+        local_hostname: None,
         nid,
         instance_id,
         macs,
         addresses,
         tunnel_address,
         groups,
-        own_base_url,
+        own_base_url: None,
         documents,
-    })
+    }
 }
