@@ -33,10 +33,30 @@ impl Server {
         command.arg("serve").arg("--site").arg(site).arg("--state-dir").arg(folder.join("state"));
         command.args(["--listen", &format!("{SERVER_ADDRESS}:8080")]);
         remove_settings(&mut command);
-        let process = command.stdout(output).stderr(errors).spawn().expect("setpriv can be started");
+        command.stdout(output).stderr(errors);
+        Self::run(command, log, namespace)
+    }
+
+    /// Runs a server whose output goes to the log, and waits until it says that it is well.
+    ///
+    /// # Panics
+    /// As [`Server::start`].
+    pub(crate) fn run(mut command: Command, log: PathBuf, namespace: &Namespace) -> Self {
+        let process = command.spawn().expect("the server can be started");
         let mut server = Self { process, log };
         server.wait_until_well(namespace);
         server
+    }
+
+    /// Ends it as a power cut would, with what it had not written yet.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("it is our own");
+        self.process.wait().expect("it is our own");
+    }
+
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     fn wait_until_well(&mut self, namespace: &Namespace) {

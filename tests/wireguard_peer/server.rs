@@ -2,17 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 
 use crate::harness::network::Namespace;
-use crate::harness::server::{binary, remove_settings};
+use crate::harness::server::{Server, binary, remove_settings};
 
 /// The user and the group that the server runs as: nobody.
 pub(crate) const NOBODY: u32 = 65534;
-/// How long a server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// What drops everything. The folder of the program is made known at another place, as it may lie where nobody may look;
 /// the mount namespace that `ip netns exec` makes keeps that to this process.
 const UNPRIVILEGED: &str = "
@@ -22,10 +19,7 @@ const UNPRIVILEGED: &str = "
 
 /// A running `mds serve` with tunnels, killed when dropped.
 #[derive(Debug)]
-pub(crate) struct TunnelServer {
-    process: Child,
-    log: PathBuf,
-}
+pub(crate) struct TunnelServer(Server);
 
 impl TunnelServer {
     /// Starts a server with these arguments and waits until it says that it is well.
@@ -45,49 +39,24 @@ impl TunnelServer {
         remove_settings(&mut command);
         command.env("HOME", "/nonexistent").current_dir("/").stdout(output).stderr(errors);
         // Ctrl-C in a terminal is for the test, which kills its server itself.
-        let process = command.process_group(0).spawn().expect("ip can be started");
-        let mut server = Self { process, log };
-        server.wait_until_well(namespace);
-        server
-    }
-
-    fn wait_until_well(&mut self, namespace: &Namespace) {
-        let begin = Instant::now();
-        loop {
-            let answer = namespace.fetch("/health");
-            if answer.as_ref().is_ok_and(|(head, _)| head.starts_with("HTTP/1.1 200")) {
-                return;
-            }
-            let ended = self.process.try_wait().expect("a child can be asked");
-            if ended.is_some() || begin.elapsed() > PATIENCE {
-                panic!("mds is not well (ended: {ended:?}, answer: {answer:?}):\n{}", self.said());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        command.process_group(0);
+        Self(Server::run(command, log, namespace))
     }
 
     /// Ends it as a power cut would, with what it had not written yet.
     pub(crate) fn kill(&mut self) {
-        self.process.kill().expect("it is our own");
-        self.process.wait().expect("it is our own");
+        self.0.kill();
     }
 
     /// What the kernel says of the process, by name.
     pub(crate) fn status(&self, name: &str) -> String {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap_or_else(|| panic!("{status}")).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// All that the server printed.
     pub(crate) fn said(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_else(|error| error.to_string())
-    }
-}
-
-impl Drop for TunnelServer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.0.said()
     }
 }
